@@ -1,0 +1,117 @@
+"""Dead letters: records that broke a rule, as they lie in the dead-letter topic.
+
+The value is the record's original bytes; everything else stands in headers, so that a letter can be read without
+parsing what could not be parsed.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from campaignctl.domain.events import Reject
+
+Headers = tuple[tuple[str, bytes], ...]
+
+LARGEST_WHOLE_VALUE_BYTES = 1_048_576
+KEPT_OF_LARGER_BYTES = 65_536
+
+_IDS_END = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class FromLog:
+    """The record came by the events topic."""
+
+    topic: str
+    incarnation: str
+    """Of the topic: offsets begin again in one that is deleted and created anew."""
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromRequest:
+    """The record came by HTTP."""
+
+    request_id: str
+    index: int
+    """The record's place in the request."""
+    organization_id: int | None
+    """The sender's; None for the operator of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    code: str
+    """A reason code (``RejectReason``)."""
+    message: str
+    """A sentence that says what was wrong."""
+    value: bytes
+    """The original bytes; of a record over 1 MiB the first 64 KiB."""
+    at: datetime
+    """When it was refused."""
+    origin: FromLog | FromRequest
+    campaign_id: int | None = None
+    """The campaign it named, where that could be read."""
+    whole_bytes: int | None = None
+    """How long the record was, where ``value`` is only its beginning."""
+    sha256: str | None = None
+    """Of the whole record, hexadecimal, where ``value`` is only its beginning."""
+
+
+def dead_letter(reject: Reject, value: bytes, at: datetime, origin: FromLog | FromRequest) -> DeadLetter:
+    """The letter of a refused record, cut where the record is over 1 MiB."""
+    campaign_id = reject.campaign_id
+    if campaign_id is not None and campaign_id >= _IDS_END:
+        campaign_id = None  # nobody's, and as text it could be megabytes
+    letter = DeadLetter(reject.reason.value, reject.message, value, at, origin, campaign_id)
+    if len(value) <= LARGEST_WHOLE_VALUE_BYTES:
+        return letter
+    digest = hashlib.sha256(value).hexdigest()
+    return replace(letter, value=value[:KEPT_OF_LARGER_BYTES], whole_bytes=len(value), sha256=digest)
+
+
+def letter_headers(letter: DeadLetter) -> Headers:
+    """Everything but the value, as headers of the record in the dead-letter topic."""
+    texts: dict[str, str | int | None] = {
+        "code": letter.code,
+        "message": letter.message,
+        "at": letter.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    match letter.origin:
+        case FromLog(topic, incarnation, partition, offset):
+            texts |= {"source": "kafka", "topic": topic, "incarnation": incarnation}
+            texts |= {"partition": partition, "offset": offset}
+        case FromRequest(request_id, index, organization_id):
+            texts |= {"source": "http", "request_id": request_id, "index": index}
+            texts |= {"organization_id": organization_id}
+    texts |= {"campaign_id": letter.campaign_id, "length": letter.whole_bytes, "sha256": letter.sha256}
+    return tuple((name, str(text).encode("utf-8", "replace")) for name, text in texts.items() if text is not None)
+
+
+def read_letter(value: bytes, headers: Headers) -> DeadLetter | None:
+    """The letter a record of the dead-letter topic holds; None when the record is not one of ours."""
+    texts = {name: text.decode("utf-8", "replace") for name, text in headers}
+    try:
+        return DeadLetter(
+            code=texts["code"],
+            message=texts["message"],
+            value=value,
+            at=datetime.fromisoformat(texts["at"]),
+            origin=_origin(texts),
+            campaign_id=_integer(texts, "campaign_id"),
+            whole_bytes=_integer(texts, "length"),
+            sha256=texts.get("sha256"),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _origin(texts: dict[str, str]) -> FromLog | FromRequest:
+    if texts["source"] == "http":
+        return FromRequest(texts["request_id"], int(texts["index"]), _integer(texts, "organization_id"))
+    return FromLog(texts["topic"], texts["incarnation"], int(texts["partition"]), int(texts["offset"]))
+
+
+def _integer(texts: dict[str, str], name: str) -> int | None:
+    return int(texts[name]) if name in texts else None

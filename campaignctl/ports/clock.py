@@ -1,0 +1,16 @@
+"""The clock: the one place that asks what time it is, so that tests can say."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time of day, aware, UTC. It may jump; never subtract two of them to get a duration."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds that never fall; for durations and deadlines."""
+        ...
+
+    def sleep(self, seconds: float, /) -> None: ...

@@ -1,0 +1,508 @@
+"""A brute-force model of what campaignctl counts and answers from the event stream (contract, sections 1, 4 and 5).
+
+`Model.feed` takes the records of a campaign in the order of its own partition, `Model.answer` looks at every counted
+event for every question. Everything is exact: counts are integers, decimals are integers of millionths until they are
+shown, ratios and conversions are fractions rounded once. Reports, `as_of`, `after` and paging are not modelled.
+
+Where the contract leaves a choice, this is the one made here:
+
+- A copy is inside the window when its log time is at most `dedup_window_days` after that of the counted original; a
+  copy never renews the window. A refused record is no original.
+- A bucket has begun, for `fill=zero`, when one of its days inside the asked range has begun (an hour: when it has).
+- `mixed_currency` and `missing_rate` speak of the asked range and of the one it is compared with.
+- `order` without `sort` changes nothing.
+- `raw_expired` is never said: days on which nothing ever happened need no raw records (the samples compare with such
+  days), and no history holds events older than the retention.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tests.model.histories import History
+from tests.model.records import CURRENCIES, MICRO, PLATFORMS, REGION, Event, Limits, RefusedError, read_event
+
+Json = dict[str, Any]
+
+DAY = timedelta(days=1)
+QUARTER = timedelta(minutes=15)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
+
+COUNTS = ("impressions", "clicks")
+MONEY = ("spend", "revenue")
+METRICS = (*COUNTS, "conversions", *MONEY)
+RATIOS = {  # name: (factor, dividend, divisor)
+    "ctr": (1, "clicks", "impressions"),
+    "cpc": (1, "spend", "clicks"),
+    "cpm": (1000, "spend", "impressions"),
+    "cpa": (1, "spend", "conversions"),
+    "cvr": (1, "conversions", "clicks"),
+    "roas": (1, "revenue", "spend"),
+}
+GROUPINGS = {  # name: member of a row, which is also the attribute of an event
+    "platform": "platform",
+    "region": "region",
+    "ad_group": "ad_group_id",
+    "ad": "ad_id",
+    "device": "device",
+    "campaign": "campaign_id",
+}
+GRANULARITIES = ("hourly", "daily", "weekly", "monthly", "total")
+_PARAMETERS = """
+start_date end_date timezone granularity week_start group_by platform region source compare currency fill sort order
+"""
+PARAMETERS = frozenset(_PARAMETERS.split())
+MAX_DAYS = 5 * 366
+MAX_HOURLY_DAYS = 93
+DEFAULT_DAYS = 30
+
+
+class InvalidQuestionError(Exception):
+    """The question is answered 422; `fields` are those an answer may name, the likeliest first."""
+
+    def __init__(self, *fields: str) -> None:
+        super().__init__(*fields)
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, read and completed."""
+
+    campaigns: tuple[int, ...]
+    zone: ZoneInfo
+    currency: str
+    start: date
+    end: date
+    today: date
+    now: datetime
+    granularity: str
+    group_by: tuple[str, ...]
+    platforms: frozenset[str]
+    regions: frozenset[str]
+    sunday_first: bool
+    fill: bool
+    sort: str | None
+    descending: bool
+    compare: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One period: how it is shown, its days inside the asked range, and its place in the order."""
+
+    order: int
+    period_start: str
+    period_end: str
+    partial: bool
+    last_day: date
+
+
+Sums = dict[str, int | None]
+"""Metric -> sum; counts as they are, decimals in millionths, None where it cannot be given."""
+
+
+class Model:
+    """Campaigns, rates and the counted events; `duplicates` and `conflicts` count copies by campaign."""
+
+    def __init__(
+        self,
+        *,
+        retention_days: int = 400,
+        dedup_window_days: int = 7,
+        max_record_bytes: int = 262_144,
+        max_rate_age_days: int = 7,
+    ) -> None:
+        self._limits = Limits(retention_days, max_record_bytes)
+        self._window_ms = dedup_window_days * DAY_MS
+        self._max_rate_age_days = max_rate_age_days
+        self._timezones: dict[int, str] = {}
+        self._currencies: dict[int, str] = {}
+        self._rates: dict[tuple[date, str, str], Fraction] = {}
+        self._originals: defaultdict[tuple[int, str], list[tuple[int, Event]]] = defaultdict(list)
+        self._events: defaultdict[int, list[Event]] = defaultdict(list)
+        self.duplicates: Counter[int] = Counter()
+        self.conflicts: Counter[int] = Counter()
+
+    def add_campaign(self, campaign_id: int, /, *, timezone: str, currency: str, platforms: Iterable[str] = ()) -> None:
+        """Make a campaign known. Its linked platforms change no answer of the stream."""
+        self._timezones[campaign_id] = timezone
+        self._currencies[campaign_id] = currency
+
+    def add_rates(self, rates: Iterable[Mapping[str, Any]]) -> None:
+        """Store rates: 1 `currency` = `rate` `base`; the later one of a (date, currency, base) stands."""
+        for rate in rates:
+            key = (date.fromisoformat(rate["date"]), rate["currency"], rate["base"])
+            self._rates[key] = Fraction(str(rate["rate"]))
+
+    def feed(self, value: bytes, log_time_ms: int) -> str | None:
+        """Take one record at its time in the log; the reason code when it is refused, None when taken (copies too)."""
+        try:
+            event = read_event(value, log_time_ms, self._currencies, self._limits)
+        except RefusedError as refused:
+            return refused.code
+        originals = self._originals[event.campaign_id, event.event_id]
+        for counted_at, original in reversed(originals):
+            if log_time_ms - counted_at <= self._window_ms or event.instant == original.instant:
+                self.duplicates[event.campaign_id] += 1
+                if event != original:
+                    self.conflicts[event.campaign_id] += 1
+                return None
+        originals.append((log_time_ms, event))
+        self._events[event.campaign_id].append(event)
+        return None
+
+    def counted(self, campaign_id: int) -> list[Event]:
+        """The events of a campaign that count, in the order they came."""
+        return list(self._events[campaign_id])
+
+    def answer(self, question: Json, now: datetime) -> Json:
+        """What `GET insights` says to `{"campaigns": [ids], "several": bool, "params": {...}}` at `now`.
+
+        All rows, before paging; `warnings` are codes in alphabetical order. An invalid question gives
+        `{"error": 422, "field": the likeliest, "fields": all that may be named}`.
+        """
+        try:
+            query = self._read(question, now)
+        except InvalidQuestionError as invalid:
+            return {"error": 422, "field": invalid.fields[0], "fields": list(invalid.fields)}
+        codes: set[str] = set()
+        rows, totals = self._table(query, query.start, query.end, codes)
+        return {
+            "rows": rows,
+            "totals": _shown(totals),
+            "comparison": self._comparison(query, totals, codes) if query.compare else None,
+            "warnings": sorted(codes),
+            "timezone": query.zone.key,
+            "currency": query.currency,
+            "start_date": query.start.isoformat(),
+            "end_date": query.end.isoformat(),
+        }
+
+    # The question
+
+    def _read(self, question: Json, now: datetime) -> Query:
+        params = question["params"]
+        for name in params:
+            if name not in PARAMETERS:
+                raise InvalidQuestionError(name)
+        if params.get("source") == "report":
+            raise NotImplementedError("only the stream is modelled")
+        timezones = {params.get("timezone", self._timezones[one]) for one in question["campaigns"]}
+        currencies = {params.get("currency", self._currencies[one]) for one in question["campaigns"]}
+        undecided = [name for name, values in (("timezone", timezones), ("currency", currencies)) if len(values) > 1]
+        if undecided:
+            raise InvalidQuestionError(*undecided)
+        zone, currency = _zone(timezones.pop()), currencies.pop()
+        if currency not in CURRENCIES:
+            raise InvalidQuestionError("currency")
+        granularity = _choice(params, "granularity", GRANULARITIES, "daily")
+        today = now.astimezone(zone).date()
+        start, end = _range(params, today, granularity)
+        group_by = _names(params, "group_by", GROUPINGS)
+        sort = _choice(params, "sort", (*METRICS, *RATIOS, *group_by), None)
+        order = _choice(params, "order", ("asc", "desc"), "asc" if sort in (None, *GROUPINGS) else "desc")
+        _choice(params, "source", ("auto", "stream"), "auto")
+        return Query(
+            campaigns=tuple(question["campaigns"]),
+            zone=zone,
+            currency=currency,
+            start=start,
+            end=end,
+            today=today,
+            now=now,
+            granularity=granularity,
+            group_by=group_by,
+            platforms=frozenset(_names(params, "platform", PLATFORMS)),
+            regions=_regions(params),
+            sunday_first=_choice(params, "week_start", ("monday", "sunday"), "monday") == "sunday",
+            fill=_choice(params, "fill", ("none", "zero"), "none") == "zero",
+            sort=sort,
+            descending=order == "desc",
+            compare=_choice(params, "compare", ("previous_period", "previous_year"), None),
+        )
+
+    # The answer
+
+    def _table(self, query: Query, start: date, end: date, codes: set[str]) -> tuple[list[Json], Sums]:
+        """The rows of a range and their totals; what has to be warned of is added to `codes`."""
+        cells: dict[tuple[Bucket, tuple[Any, ...]], list[tuple[date, Event]]] = defaultdict(list)
+        for event in self._asked_events(query):
+            local = _local(event.instant, query.zone)
+            if start <= local.date() <= end:
+                group = tuple(getattr(event, GROUPINGS[name]) for name in query.group_by)
+                cells[_bucket(query, local, start, end), group].append((local.date(), event))
+        groups = {group for _, group in cells} if query.group_by else {()}
+        if query.fill:
+            for bucket in _begun_buckets(query, start, end):
+                for group in groups:
+                    cells.setdefault((bucket, group), [])
+        if query.granularity == "total" and not query.group_by:
+            cells.setdefault((_day_bucket(query, start, start, end), ()), [])
+
+        rows: list[Json] = []
+        totals: Sums = dict.fromkeys(METRICS, 0)
+        for bucket, group in sorted(cells, key=lambda cell: (cell[0].order, cell[1])):
+            sums = self._sums(query.currency, cells[bucket, group], codes)
+            for metric in METRICS:
+                totals[metric] = _plus(totals[metric], sums[metric])
+            rows.append(
+                {
+                    "period_start": bucket.period_start,
+                    "period_end": bucket.period_end,
+                    "partial": bucket.partial,
+                    **{GROUPINGS[name]: value for name, value in zip(query.group_by, group, strict=True)},
+                    **_shown(sums),
+                    "source": "stream",
+                    "finality": "provisional" if bucket.last_day < query.today else "live",
+                }
+            )
+        return _sorted(rows, query), totals
+
+    def _asked_events(self, query: Query) -> Iterator[Event]:
+        for campaign_id in query.campaigns:
+            for event in self._events[campaign_id]:
+                if query.platforms and event.platform not in query.platforms:
+                    continue
+                if query.regions and not query.regions & {event.region, event.region[:2]}:
+                    continue
+                yield event
+
+    def _sums(self, currency: str, events: list[tuple[date, Event]], codes: set[str]) -> Sums:
+        """One row's sums; what is in another currency is converted once for each of its days."""
+        sums: Sums = {name: sum(getattr(event, name) for _, event in events) for name in (*COUNTS, "conversions")}
+        for name in MONEY:
+            amounts: Counter[tuple[date, str]] = Counter()
+            for day, event in events:
+                amounts[day, event.currency] += getattr(event, name)
+            total: int | None = 0
+            for (day, other), amount in amounts.items():
+                total = _plus(total, self._converted(amount, day, other, currency, codes))
+            sums[name] = total
+        return sums
+
+    def _converted(self, amount: int, day: date, currency: str, base: str, codes: set[str]) -> int | None:
+        """Millionths of `base`, rounded half to even; None where the rate is missing."""
+        if currency == base or amount == 0:
+            return amount
+        for age in range(self._max_rate_age_days + 1):
+            rate = self._rates.get((day - age * DAY, currency, base))
+            if rate is not None:
+                codes.add("mixed_currency")
+                return round(amount * rate)
+        codes.add("missing_rate")
+        return None
+
+    def _comparison(self, query: Query, totals: Sums, codes: set[str]) -> Json:
+        if query.compare == "previous_year":
+            start, end = _year_before(query.start), _year_before(query.end)
+        else:
+            start, end = query.start - (query.end - query.start + DAY), query.start - DAY
+        _, earlier = self._table(query, start, end, codes)
+        return {
+            "kind": query.compare,
+            "start_date": start.isoformat(),
+            "end_date": end.isoformat(),
+            "totals": _shown(earlier),
+            "change": {metric: _change(totals[metric], earlier[metric]) for metric in METRICS},
+        }
+
+
+def model_of(history: History, **settings: int) -> tuple[Model, list[str | None]]:
+    """A model that took a whole history, and for each record why it was refused (None when it was taken)."""
+    model = Model(**settings)
+    for number, campaign in enumerate(history.campaigns, 1):
+        model.add_campaign(number, timezone=campaign["timezone"], currency=campaign["currency"])
+    model.add_rates(history.rates)
+    return model, [model.feed(step.record, step.log_time_ms) for step in history.steps]
+
+
+# Numbers
+
+
+def _plus(left: int | None, right: int | None) -> int | None:
+    return None if left is None or right is None else left + right
+
+
+def _decimal(millionths: int) -> Decimal:
+    return Decimal(f"{millionths}e-6")
+
+
+def _rounded(value: Fraction) -> Decimal:
+    """At most 6 places, half to even (as `round` does)."""
+    return _decimal(round(value * MICRO))
+
+
+def _exact(sums: Sums, metric: str) -> Fraction | None:
+    value = sums[metric]
+    return None if value is None else Fraction(value, 1 if metric in COUNTS else MICRO)
+
+
+def _shown(sums: Sums) -> Json:
+    """The metrics as an answer shows them, with the ratios built on them."""
+    shown: Json = {}
+    for metric, value in sums.items():
+        shown[metric] = value if value is None or metric in COUNTS else _decimal(value)
+    for name, (factor, dividend, divisor) in RATIOS.items():
+        over, under = _exact(sums, dividend), _exact(sums, divisor)
+        shown[name] = None if over is None or under is None or under <= 0 else _rounded(factor * over / under)
+    return shown
+
+
+def _change(now: int | None, earlier: int | None) -> Decimal | None:
+    return None if now is None or earlier is None or earlier <= 0 else _rounded(Fraction(now - earlier, earlier))
+
+
+def _sorted(rows: list[Json], query: Query) -> list[Json]:
+    """Rows in the asked order: nulls last whichever way, ties in the default order."""
+    if query.sort is None:
+        return rows
+    member = GROUPINGS.get(query.sort, query.sort)
+    known = [row for row in rows if row[member] is not None]
+    unknown = [row for row in rows if row[member] is None]
+    return sorted(known, key=lambda row: row[member], reverse=query.descending) + unknown
+
+
+# Time
+
+
+@lru_cache(maxsize=200_000)
+def _local(instant: int, zone: ZoneInfo) -> datetime:
+    return (EPOCH + timedelta(microseconds=instant)).astimezone(zone)
+
+
+def _bucket(query: Query, local: datetime, start: date, end: date) -> Bucket:
+    if query.granularity != "hourly":
+        return _day_bucket(query, local.date(), start, end)
+    since_epoch = local - EPOCH
+    return _hour_bucket(EPOCH + since_epoch // QUARTER * QUARTER, query.zone)
+
+
+def _day_bucket(query: Query, day: date, start: date, end: date) -> Bucket:
+    """The whole day, week, month or range that `day` lies in, and what of it lies inside the asked range."""
+    first = last = day
+    if query.granularity == "weekly":
+        first = day - day.isoweekday() % 7 * DAY if query.sunday_first else day - day.weekday() * DAY
+        last = first + 6 * DAY
+    elif query.granularity == "monthly":
+        first = day.replace(day=1)
+        last = (first + 31 * DAY).replace(day=1) - DAY
+    elif query.granularity == "total":
+        first, last = start, end
+    partial = first < start or last > end
+    return Bucket(first.toordinal(), first.isoformat(), last.isoformat(), partial, min(last, end))
+
+
+@lru_cache(maxsize=100_000)
+def _hour_bucket(quarter: datetime, zone: ZoneInfo) -> Bucket:
+    """The clock hour around a quarter of an hour, cut where the offset changes: walked in quarters, both ways.
+
+    Every offset and every change of one, in any zone of the last decades, is a multiple of 15 minutes.
+    """
+
+    def hour(instant: datetime) -> tuple[datetime, timedelta | None]:
+        local = instant.astimezone(zone)
+        return local.replace(minute=0, tzinfo=None), local.utcoffset()
+
+    begin, finish = quarter, quarter + QUARTER
+    while hour(begin - QUARTER) == hour(quarter):
+        begin -= QUARTER
+    while hour(finish) == hour(quarter):
+        finish += QUARTER
+    first, next_one = begin.astimezone(zone), finish.astimezone(zone)
+    return Bucket((begin - EPOCH) // QUARTER, first.isoformat(), next_one.isoformat(), False, first.date())
+
+
+def _begun_buckets(query: Query, start: date, end: date) -> set[Bucket]:
+    """Every bucket of the range that has begun: seen from its days (hours) inside the range."""
+    if query.granularity != "hourly":
+        days = (start + n * DAY for n in range((min(end, query.today) - start).days + 1))
+        return {_day_bucket(query, day, start, end) for day in days}
+    buckets = set()
+    quarter = datetime(start.year, start.month, start.day, tzinfo=UTC) - DAY  # no zone is a day away from UTC
+    while quarter <= query.now and (day := quarter.astimezone(query.zone).date()) <= end:
+        if day >= start:
+            buckets.add(_hour_bucket(quarter, query.zone))
+        quarter += QUARTER
+    return buckets
+
+
+def _year_before(day: date) -> date:
+    try:
+        return day.replace(year=day.year - 1)
+    except ValueError:  # 29 February
+        return day.replace(year=day.year - 1, day=28)
+
+
+# Parameters
+
+
+def _listed(params: Json, name: str) -> list[str]:
+    """The values of a comma list that may also be repeated, without regard to case."""
+    given = params.get(name, [])
+    texts = [given] if isinstance(given, str) else given
+    return [value.strip().lower() for text in texts for value in text.split(",")]
+
+
+def _names(params: Json, name: str, known: Iterable[str]) -> tuple[str, ...]:
+    names = _listed(params, name)
+    if not set(names) <= set(known):
+        raise InvalidQuestionError(name)
+    return tuple(names)
+
+
+def _regions(params: Json) -> frozenset[str]:
+    regions = _listed(params, "region")
+    if not all(REGION.fullmatch(region) for region in regions):
+        raise InvalidQuestionError("region")
+    return frozenset(region.upper() for region in regions)
+
+
+def _choice(params: Json, name: str, known: Iterable[str], default: Any) -> Any:
+    if name not in params:
+        return default
+    if params[name] not in known:
+        raise InvalidQuestionError(name)
+    return params[name]
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidQuestionError("timezone") from error
+
+
+def _date(params: Json, name: str) -> date | None:
+    if name not in params:
+        return None
+    try:
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", params[name]):
+            raise ValueError(params[name])
+        return date.fromisoformat(params[name])
+    except ValueError as error:
+        raise InvalidQuestionError(name) from error
+
+
+def _range(params: Json, today: date, granularity: str) -> tuple[date, date]:
+    start, end = _date(params, "start_date"), _date(params, "end_date")
+    if end is None:
+        end = today
+    if start is None:
+        start = end - (DEFAULT_DAYS - 1) * DAY
+    days = (end - start).days + 1
+    if days < 1 or days > MAX_DAYS:
+        raise InvalidQuestionError("end_date", "start_date")
+    if granularity == "hourly" and days > MAX_HOURLY_DAYS:
+        raise InvalidQuestionError("end_date", "start_date", "granularity")
+    return start, end
