@@ -1,0 +1,221 @@
+"""Campaigns, the native campaigns they claim, and what ingestion and insights need of them."""
+
+from collections.abc import Collection, Iterable
+
+from campaignctl.adapters.metadata.database import (
+    Row,
+    Tables,
+    Transaction,
+    Value,
+    day_of,
+    day_text,
+    from_us,
+    given,
+    is_id,
+)
+from campaignctl.domain.campaigns import (
+    BudgetPeriod,
+    Campaign,
+    CampaignDraft,
+    CampaignStatus,
+    LinkLevel,
+    PlatformLink,
+    name_key,
+)
+from campaignctl.domain.platforms import Platform
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, NativeClaim, Refusal
+
+_LIKE_ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
+
+
+class _ClaimedError(Exception):
+    """Rolls the transaction back; a value of the port by the time it leaves this module."""
+
+    def __init__(self, claim: NativeClaim) -> None:
+        super().__init__()
+        self.claim = claim
+
+
+class CampaignTables(Tables):
+    def add_campaign(self, organization_id: int, draft: CampaignDraft, /) -> Campaign | NativeClaim:
+        try:
+            with self._database.writing() as tx:
+                tx.run("lock_claims", organization_id=organization_id)
+                now_us = self._now_us()
+                row = tx.one("add_campaign", organization_id=organization_id, now_us=now_us, **_settings(draft))
+                campaign_id = int(given(row)["id"])
+                _add_links(tx, organization_id, campaign_id, draft.platforms)
+                return _stored(tx, campaign_id)
+        except _ClaimedError as error:
+            return error.claim
+
+    def campaign(self, campaign_id: int, /) -> Campaign | None:
+        if not is_id(campaign_id):
+            return None
+        with self._database.reading() as tx:
+            row = tx.one("fetch_campaign", campaign_id=campaign_id)
+            return None if row is None else _campaign(tx, row)
+
+    def list_campaigns(self, wanted: CampaignFilter, after_id: int, limit: int, /) -> list[Campaign]:
+        pattern = None if wanted.text is None else f"%{name_key(wanted.text).translate(_LIKE_ESCAPES)}%"
+        with self._database.reading() as tx:
+            rows = tx.all(
+                "list_campaigns",
+                organization_id=wanted.organization_id,
+                status=wanted.status,
+                platform=wanted.platform,
+                name_pattern=pattern,
+                after_id=after_id,
+                limit=limit,
+            )
+            return [_campaign(tx, row) for row in rows]
+
+    def replace_campaign(
+        self, campaign_id: int, draft: CampaignDraft, expected_version: int | None, /
+    ) -> Campaign | NativeClaim | Refusal:
+        try:
+            with self._database.writing() as tx:
+                return self._replace(tx, campaign_id, draft, expected_version)
+        except _ClaimedError as error:
+            return error.claim
+
+    def _replace(
+        self, tx: Transaction, campaign_id: int, draft: CampaignDraft, expected_version: int | None
+    ) -> Campaign | Refusal:
+        row = tx.one("fetch_campaign", campaign_id=campaign_id)
+        if row is None:
+            return Refusal.MISSING
+        tx.run("lock_claims", organization_id=row["organization_id"])
+        changed = tx.run(
+            "change_campaign",
+            campaign_id=campaign_id,
+            expected_version=expected_version or 0,
+            now_us=self._now_us(),
+            **_settings(draft),
+        )
+        if not changed:
+            stored = _stored(tx, campaign_id)
+            stale = expected_version is not None and stored.version != expected_version
+            return Refusal.STALE if stale else Refusal.HAS_EVENTS
+        tx.run("remove_platform_links", campaign_id=campaign_id)
+        _add_links(tx, row["organization_id"], campaign_id, draft.platforms)
+        return _stored(tx, campaign_id)
+
+    def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        with self._database.reading() as tx:
+            facts, unmarked = _read_facts(tx, campaign_ids)
+        if not unmarked:
+            return facts
+        with self._database.writing() as tx:
+            for campaign_id in sorted(unmarked):
+                tx.run("mark_campaign_as_having_events", campaign_id=campaign_id)
+            # Only what is read now that they are marked cannot change any more.
+            marked, _ = _read_facts(tx, unmarked)
+        return {id_: fact for id_, fact in facts.items() if id_ not in unmarked} | marked
+
+    def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        with self._database.reading() as tx:
+            return _read_facts(tx, campaign_ids)[0]
+
+    def campaign_ids(self, organization_id: int | None, /) -> list[int]:
+        with self._database.reading() as tx:
+            return [row["id"] for row in tx.all("fetch_campaign_ids", organization_id=organization_id)]
+
+    def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
+        with self._database.writing() as tx:
+            for campaign_id in sorted(filter(is_id, set(campaign_ids))):
+                tx.run("bump_data_version", campaign_id=campaign_id)
+
+
+def _settings(draft: CampaignDraft) -> dict[str, Value]:
+    return {
+        "name": draft.name,
+        "name_key": name_key(draft.name),
+        "budget_micros": draft.budget_micros,
+        "budget_period": draft.budget_period.value,
+        "currency": draft.currency,
+        "timezone": draft.timezone,
+        "start_date": day_text(draft.start_date),
+        "end_date": day_text(draft.end_date),
+        "status": draft.status.value,
+    }
+
+
+def _add_links(tx: Transaction, organization_id: int, campaign_id: int, links: Iterable[PlatformLink]) -> None:
+    for position, link in enumerate(links):
+        native: dict[str, Value] = {
+            "organization_id": organization_id,
+            "campaign_id": campaign_id,
+            "platform": link.platform.value,
+            "account_id": link.account_id,
+            "external_id": link.external_id,
+        }
+        claim = tx.one("find_claim", first_day=link.first_day.isoformat(), last_day=link.last_day.isoformat(), **native)
+        if claim is not None:
+            raise _ClaimedError(NativeClaim(link, claim["id"], claim["name"]))
+        tx.run(
+            "add_platform_link",
+            position=position,
+            level=link.level.value,
+            valid_from=day_text(link.valid_from),
+            valid_to=day_text(link.valid_to),
+            **native,
+        )
+
+
+def _stored(tx: Transaction, campaign_id: int) -> Campaign:
+    return _campaign(tx, given(tx.one("fetch_campaign", campaign_id=campaign_id)))
+
+
+def _campaign(tx: Transaction, row: Row) -> Campaign:
+    links = tx.all("fetch_platform_links", campaign_id=row["id"])
+    return Campaign(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        name=row["name"],
+        platforms=tuple(map(_link, links)),
+        budget_micros=row["budget_micros"],
+        budget_period=BudgetPeriod(row["budget_period"]),
+        currency=row["currency"],
+        timezone=row["timezone"],
+        start_date=day_of(row["start_date"]),
+        end_date=day_of(row["end_date"]),
+        status=CampaignStatus(row["status"]),
+        version=row["version"],
+        created_at=from_us(row["created_at_us"]),
+        updated_at=from_us(row["updated_at_us"]),
+    )
+
+
+def _link(row: Row) -> PlatformLink:
+    return PlatformLink(
+        platform=Platform(row["platform"]),
+        account_id=row["account_id"],
+        external_id=row["external_id"],
+        level=LinkLevel(row["level"]),
+        valid_from=day_of(row["valid_from"]),
+        valid_to=day_of(row["valid_to"]),
+    )
+
+
+def _read_facts(tx: Transaction, campaign_ids: Collection[int]) -> tuple[dict[int, CampaignFacts], set[int]]:
+    """The facts of those that exist, and which of these are not marked as having events."""
+    facts: dict[int, CampaignFacts] = {}
+    unmarked: set[int] = set()
+    for campaign_id in filter(is_id, set(campaign_ids)):
+        rows = tx.all("fetch_campaign_facts", campaign_id=campaign_id)
+        if not rows:
+            continue
+        first = rows[0]
+        facts[campaign_id] = CampaignFacts(
+            id=campaign_id,
+            organization_id=first["organization_id"],
+            timezone=first["timezone"],
+            currency=first["currency"],
+            platforms=tuple(row["platform"] for row in rows if row["platform"] is not None),
+            version=first["version"],
+            data_version=first["data_version"],
+        )
+        if not first["has_events"]:
+            unmarked.add(campaign_id)
+    return facts, unmarked

@@ -1,0 +1,76 @@
+"""The metadata store on SQLite: one file, no server, any number of threads and processes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from campaignctl.adapters.metadata.campaigns import CampaignTables
+from campaignctl.adapters.metadata.idempotency import IdempotencyTables
+from campaignctl.adapters.metadata.migrations import load_migrations
+from campaignctl.adapters.metadata.rates import RateTables
+from campaignctl.adapters.metadata.sessions import SessionTables
+from campaignctl.adapters.metadata.sqlite_file import SQLiteFile
+from campaignctl.adapters.metadata.users import UserTables
+from campaignctl.errors import SchemaMismatch
+from campaignctl.ports.clock import Clock
+from campaignctl.ports.metadata import MetadataStore
+from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
+
+
+class SQLiteMetadata(UserTables, SessionTables, CampaignTables, RateTables, IdempotencyTables):
+    """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
+
+    Everything committed survives ``kill -9`` and power loss (WAL, synchronous=FULL). Before it is used, the store makes
+    sure that it was set up, and not by a newer program: ``SchemaMismatch`` otherwise.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._file = SQLiteFile(path, clock, check=self._refuse_unknown_schema)
+        super().__init__(self._file, clock)
+
+    @property
+    def name(self) -> str:
+        return "metadata"
+
+    def migrations(self) -> Sequence[Migration]:
+        return load_migrations("metadata", "migrations", "sqlite")
+
+    def applied(self) -> Mapping[int, AppliedMigration]:
+        with self._file.looking() as tx:
+            rows = tx.all("fetch_applied_migrations") if tx is not None else []
+        return {row["number"]: AppliedMigration(row["number"], row["name"], row["checksum"]) for row in rows}
+
+    def migration_lock(self, wait_s: float, /) -> AbstractContextManager[None]:
+        return self._file.migration_lock(wait_s)
+
+    def apply(self, migration: Migration, /) -> None:
+        self._file.create()
+        with self._file.migrating() as tx:
+            for statement in migration.statements:
+                tx.execute(statement)
+            tx.run(
+                "record_migration",
+                number=migration.number,
+                name=migration.name,
+                checksum=migration.checksum,
+                now_us=self._now_us(),
+            )
+
+    def _refuse_unknown_schema(self) -> None:
+        newest_known = max(migration.number for migration in self.migrations())
+        applied = self.applied()
+        if not applied:
+            raise SchemaMismatch("the metadata store has not been set up", hint="run: campaignctl init-schema")
+        if max(applied) > newest_known:
+            raise SchemaMismatch(
+                f"the metadata store was made by a newer campaignctl (migration {max(applied)}; this program knows"
+                f" {newest_known})",
+                hint="install the newer version again, or restore a backup from before its init-schema",
+            )
+
+
+if TYPE_CHECKING:
+
+    def _conforms(adapter: SQLiteMetadata) -> tuple[MetadataStore, MigrationTarget]:
+        return adapter, adapter

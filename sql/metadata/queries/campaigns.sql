@@ -1,0 +1,97 @@
+-- lock_claims
+-- Whoever changes an organization's platform links does this first: such changes follow one another.
+UPDATE organizations SET claims_version = claims_version + 1 WHERE id = :organization_id;
+
+-- add_campaign
+INSERT INTO campaigns (
+    organization_id, name, name_key, budget_micros, budget_period, currency, timezone, start_date, end_date, status,
+    created_at_us, updated_at_us
+)
+VALUES (
+    :organization_id, :name, :name_key, :budget_micros, :budget_period, :currency, :timezone, :start_date, :end_date,
+    :status, :now_us, :now_us
+)
+RETURNING id;
+
+-- change_campaign
+-- Touches no row when the version is no longer the expected one (0: any), or when currency or zone may not change.
+UPDATE campaigns
+SET name = :name, name_key = :name_key, budget_micros = :budget_micros, budget_period = :budget_period,
+    currency = :currency, timezone = :timezone, start_date = :start_date, end_date = :end_date, status = :status,
+    version = version + 1, updated_at_us = :now_us
+WHERE id = :campaign_id
+  AND (:expected_version = 0 OR version = :expected_version)
+  AND (has_events = 0 OR (currency = :currency AND timezone = :timezone));
+
+-- fetch_campaign
+SELECT id, organization_id, name, budget_micros, budget_period, currency, timezone, start_date, end_date, status,
+       version, created_at_us, updated_at_us
+FROM campaigns
+WHERE id = :campaign_id;
+
+-- list_campaigns
+-- A page in order of id; a NULL filter lets everything pass.
+SELECT id, organization_id, name, budget_micros, budget_period, currency, timezone, start_date, end_date, status,
+       version, created_at_us, updated_at_us
+FROM campaigns
+WHERE id > :after_id
+  AND (CAST(:organization_id AS BIGINT) IS NULL OR organization_id = :organization_id)
+  AND (CAST(:status AS TEXT) IS NULL OR status = :status)
+  AND (CAST(:name_pattern AS TEXT) IS NULL OR name_key LIKE :name_pattern ESCAPE '!')
+  AND (
+      CAST(:platform AS TEXT) IS NULL
+      OR EXISTS (SELECT 1 FROM platform_links l WHERE l.campaign_id = campaigns.id AND l.platform = :platform)
+  )
+ORDER BY id
+LIMIT :limit;
+
+-- fetch_campaign_ids
+SELECT id FROM campaigns
+WHERE CAST(:organization_id AS BIGINT) IS NULL OR organization_id = :organization_id
+ORDER BY id;
+
+-- fetch_campaign_facts
+-- One row per platform the campaign lists; one with a NULL platform when it lists none.
+SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version, l.platform
+FROM campaigns c
+LEFT JOIN platform_links l ON l.campaign_id = c.id
+WHERE c.id = :campaign_id
+ORDER BY l.platform;
+
+-- mark_campaign_as_having_events
+UPDATE campaigns SET has_events = 1 WHERE id = :campaign_id AND has_events = 0;
+
+-- bump_data_version
+UPDATE campaigns SET data_version = data_version + 1 WHERE id = :campaign_id;
+
+-- add_platform_link
+INSERT INTO platform_links (
+    campaign_id, position, organization_id, platform, account_id, external_id, level, valid_from, valid_to
+)
+VALUES (
+    :campaign_id, :position, :organization_id, :platform, :account_id, :external_id, :level, :valid_from, :valid_to
+);
+
+-- remove_platform_links
+DELETE FROM platform_links WHERE campaign_id = :campaign_id;
+
+-- fetch_platform_links
+SELECT platform, account_id, external_id, level, valid_from, valid_to
+FROM platform_links
+WHERE campaign_id = :campaign_id
+ORDER BY position;
+
+-- find_claim
+-- Another campaign of the organization that claims the native campaign on one of the (inclusive) days.
+SELECT c.id, c.name
+FROM platform_links l
+JOIN campaigns c ON c.id = l.campaign_id
+WHERE l.organization_id = :organization_id
+  AND l.platform = :platform
+  AND l.account_id = :account_id
+  AND l.external_id = :external_id
+  AND l.campaign_id <> :campaign_id
+  AND COALESCE(l.valid_from, '0001-01-01') <= :last_day
+  AND COALESCE(l.valid_to, '9999-12-31') >= :first_day
+ORDER BY c.id
+LIMIT 1;

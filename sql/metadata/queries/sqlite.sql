@@ -1,0 +1,3 @@
+-- find_migrations_table
+-- A row once the database has been migrated.
+SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations';
