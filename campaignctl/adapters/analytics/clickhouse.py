@@ -1,0 +1,45 @@
+"""Analytics on ClickHouse: the same statements over HTTP and in the process."""
+
+from typing import TYPE_CHECKING
+
+from campaignctl.adapters.analytics.clients import Clients
+from campaignctl.adapters.analytics.console import Console
+from campaignctl.adapters.analytics.failures import store_failures
+from campaignctl.adapters.analytics.landed import LandedEvents
+from campaignctl.adapters.analytics.migrations import SchemaTables
+from campaignctl.adapters.analytics.questions import EventSums
+
+if TYPE_CHECKING:
+    from campaignctl.ports.analytics import EventStore, InsightStore, SqlConsole
+    from campaignctl.ports.schema import MigrationTarget
+
+
+class ClickHouseAnalytics(LandedEvents, EventSums, Console, SchemaTables):
+    """The whole analytics store over one set of connections. May be used by several threads."""
+
+    def __init__(self, clients: Clients) -> None:
+        super().__init__(clients)
+        self._clients = clients
+
+    def ping(self) -> None:
+        """Raise ``Unavailable`` unless the store answers."""
+        with store_failures():
+            self._clients.read("SELECT 1", {})
+
+    def close(self) -> None:
+        self._clients.close()
+
+
+if TYPE_CHECKING:
+
+    def _lands(adapter: ClickHouseAnalytics) -> EventStore:
+        return adapter
+
+    def _answers(adapter: ClickHouseAnalytics) -> InsightStore:
+        return adapter
+
+    def _is_asked(adapter: ClickHouseAnalytics) -> SqlConsole:
+        return adapter
+
+    def _migrates(adapter: ClickHouseAnalytics) -> MigrationTarget:
+        return adapter

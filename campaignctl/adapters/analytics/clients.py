@@ -1,0 +1,121 @@
+"""A few connections to one analytics store: one that writes, some that read.
+
+Calls on one connection wait for each other, so a long question must not have a batch wait behind it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import Empty, LifoQueue
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from campaignctl.adapters.analytics.native import Table
+from campaignctl.errors import Unavailable
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+Settings = Mapping[str, str | int]
+Connect = Callable[[Settings], "Client"]
+"""Opens a connection whose statements run under the settings."""
+
+# One thread a question: a second one costs more than it brings for what a campaign's answer has to read.
+_ANSWERING: dict[str, str | int] = {
+    "max_threads": 1,
+    "max_execution_time": 8,
+    "max_rows_to_group_by": 1_000_000,
+    "group_by_overflow_mode": "throw",
+    "max_memory_usage": 768 * 1024 * 1024,
+    "max_bytes_before_external_group_by": 192 * 1024 * 1024,
+    "max_bytes_ratio_before_external_group_by": 0,
+    "use_query_condition_cache": 0,
+}
+_LANDING: dict[str, str | int] = {"max_threads": 1, "max_insert_threads": 1}
+_WAIT_S = 10.0
+
+# One insert is one block, whatever the defaults of the engine's version: a block that was split in another way when it
+# is sent again is another block to the deduplication log. The blocks of a view are merged already.
+_ONE_BLOCK: dict[str, str | int] = {
+    "async_insert": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "max_insert_block_size": 1_000_000,
+    "min_insert_block_size_rows": 1_000_000,
+    "min_insert_block_size_bytes": 0,
+    "max_partitions_per_insert_block": 10_000,
+    "optimize_on_insert": 0,
+}
+
+
+class Clients:
+    """Opens connections when they are first needed. May be used by several threads."""
+
+    def __init__(self, connect: Connect, *, readers: int) -> None:
+        self._connect = connect
+        self._idle: LifoQueue[Client | None] = LifoQueue()
+        self._lock = Lock()
+        self._writer: Client | None = None
+        self._opened: list[Client] = []
+        self._closed = False
+        for _ in range(readers):
+            self._idle.put(None)
+
+    @contextmanager
+    def reader(self) -> Iterator["Client"]:
+        """A connection for questions; ``Unavailable`` when all of them stay busy."""
+        try:
+            client = self._idle.get(timeout=_WAIT_S)
+        except Empty:
+            raise Unavailable("the analytics store is busy", service="analytics") from None
+        try:
+            if client is None:
+                client = self._open(_ANSWERING)
+            yield client
+        finally:
+            self._idle.put(client)
+
+    @contextmanager
+    def writer(self) -> Iterator["Client"]:
+        """The connection for inserts and migrations."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = self._open(_LANDING)
+            yield self._writer
+
+    @contextmanager
+    def own(self, settings: Settings) -> Iterator["Client"]:
+        """A connection of one's own, closed afterwards."""
+        client = self._connect(settings)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def read(self, statement: str, parameters: Mapping[str, object]) -> Table:
+        with self.reader() as client:
+            return Table(client.raw_query(statement, parameters=dict(parameters), fmt="Native"))
+
+    def insert(self, table: str, block: bytes, token: str) -> None:
+        """Insert one block in Native format under a token."""
+        with self.writer() as client:
+            client.raw_insert(table, insert_block=block, fmt="Native", settings=_under(token))
+
+    def insert_select(self, statement: str, parameters: Mapping[str, object], token: str) -> None:
+        with self.writer() as client:
+            client.command(statement, parameters=dict(parameters), settings=_under(token))
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            while self._opened:
+                self._opened.pop().close()
+
+    def _open(self, settings: Settings) -> "Client":
+        if self._closed:
+            raise Unavailable("the analytics store is closed", service="analytics")
+        client = self._connect(settings)
+        self._opened.append(client)
+        return client
+
+
+def _under(token: str) -> dict[str, Any]:
+    return {**_ONE_BLOCK, "insert_deduplication_token": token}

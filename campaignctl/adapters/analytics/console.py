@@ -1,0 +1,146 @@
+"""Read-only SQL by hand.
+
+The engine's ``readonly`` refuses writes and changed settings, but not everything: embedded, it still runs several
+statements in one text, writes ``INTO OUTFILE``, kills queries and describes files. So the text is looked at first.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from campaignctl.adapters.analytics.clients import Clients, Settings
+from campaignctl.adapters.analytics.failures import console_failures
+from campaignctl.errors import InvalidInput
+from campaignctl.ports.analytics import SqlAnswer, SqlColumn, SqlValue
+
+_READING = ("SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "DESC", "EXISTS")
+# What stands behind FROM with an argument list may read files or other servers: these do.
+_REACHING_OUT = """
+    arrowflight azureblobstorage azureblobstoragecluster cluster clusterallreplicas cosn deltalake deltalakeazure
+    deltalakecluster deltalakelocal deltalakes3 dictionary executable file filecluster filesystem format fuzzjson
+    fuzzquery gcs hdfs hdfscluster hudi hudicluster iceberg icebergazure icebergcluster iceberghdfs iceberglocal
+    icebergs3 input jdbc loop mongodb mysql odbc oss paimon postgresql prometheusquery prometheusqueryrange python
+    redis remote remotesecure s3 s3cluster sqlite timeseriesdata timeseriesmetrics timeseriesselector timeseriestags
+    url urlcluster viewexplain viewifpermitted ytsaurus
+"""
+_SOURCES = frozenset(_REACHING_OUT.split())
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_ROWS = 1_000_000
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>\s+)
+    | (?P<comment>--[^\n]*|\#[ !][^\n]*|/\*.*?\*/)
+    | (?P<text>'(?:[^'\\]|\\.|'')*')
+    | (?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
+    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<number>[0-9][A-Za-z0-9_]*)
+    | (?P<sign>[-+*/%(){}\[\],.:=<>!?|&^@~])
+    | (?P<end>;)
+    """,
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The identifier or keyword it is, folded; "" for anything else."""
+        if self.kind == "quoted":
+            return self.text[1:-1].casefold()
+        return self.text.casefold() if self.kind == "word" else ""
+
+
+class Console:
+    """An ``SqlConsole``: each statement has a connection of its own, which is read-only before it sees the text."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def run_sql(
+        self, statement: str, parameters: Mapping[str, str], /, *, max_rows: int, timeout_s: float
+    ) -> SqlAnswer:
+        text = read_only(statement)
+        max_rows = min(max_rows, _MAX_ROWS)
+        with console_failures(), self._clients.own(_limits(max_rows, timeout_s)) as client:
+            raw = client.raw_query(text, parameters=dict(parameters), fmt="JSONCompactEachRowWithNamesAndTypes")
+        return _answer(raw, max_rows)
+
+
+def read_only(statement: str) -> str:
+    """The statement without its comments; ``InvalidInput`` unless it is one statement that only reads."""
+    tokens = list(_tokens(statement))
+    while tokens and tokens[-1].kind == "end":
+        tokens.pop()
+    meaning = [token for token in tokens if token.kind != "space"]
+    if not meaning:
+        raise _refused("there is no statement")
+    if any(token.kind == "end" for token in meaning):
+        raise _refused("one statement at a time, please")
+    first = next((token for token in meaning if token.text != "("), meaning[0])
+    if first.kind != "word" or first.text.upper() not in _READING:
+        raise _refused(f"only reading is allowed: {', '.join(_READING)}")
+    for token, following in zip(meaning, [*meaning[1:], _Token("end", "")], strict=True):
+        _refuse_reaching_out(token, following)
+    return "".join(token.text for token in tokens)
+
+
+def _refuse_reaching_out(token: _Token, following: _Token) -> None:
+    if token.name == "into" and following.name == "outfile":
+        raise _refused("INTO OUTFILE is not allowed; redirect the output instead")
+    if token.kind == "word" and token.name == "format" and following.kind == "word":
+        raise _refused("FORMAT is not allowed; choose the output format with -o")
+    if token.name in _SOURCES and following.text == "(":
+        raise _refused(f"{token.text}() is not allowed: only the analytics tables can be read")
+    if token.name == "default" and following.text == ".":
+        raise _refused("the database default is not allowed: it reaches the files of this machine")
+
+
+def _tokens(statement: str) -> Iterator[_Token]:
+    at = 0
+    while at < len(statement):
+        match = _TOKEN.match(statement, at)
+        if match is None or match.lastgroup is None:
+            shown = statement[at : at + 20].split("\n")[0]
+            raise _refused(f"cannot be read from here on: {shown!r}")
+        yield _Token("space", " ") if match.lastgroup == "comment" else _Token(match.lastgroup, match[0])
+        at = match.end()
+
+
+def _limits(max_rows: int, timeout_s: float) -> Settings:
+    """The order matters: nothing can be set any more once ``readonly`` is."""
+    return {
+        "max_threads": 2,
+        "limit": max_rows + 1,
+        "max_execution_time": max(1, round(timeout_s)),
+        "timeout_overflow_mode": "throw",
+        "max_memory_usage": 512 * 1024 * 1024,
+        "max_result_bytes": _MAX_BYTES,
+        "result_overflow_mode": "throw",
+        "output_format_json_quote_64bit_integers": 0,
+        "output_format_json_quote_decimals": 1,
+        "output_format_json_quote_denormals": 0,
+        "output_format_json_named_tuples_as_objects": 1,
+        "date_time_output_format": "iso",
+        "readonly": 1,
+    }
+
+
+def _answer(raw: bytes, max_rows: int) -> SqlAnswer:
+    lines = raw.decode(errors="replace").split("\n")
+    if len(lines) < 2:
+        return SqlAnswer((), [], truncated=False)
+    names, types = json.loads(lines[0]), json.loads(lines[1])
+    rows: list[list[SqlValue]] = [json.loads(line) for line in lines[2:] if line]
+    columns = tuple(SqlColumn(name, type_) for name, type_ in zip(names, types, strict=True))
+    return SqlAnswer(columns, rows[:max_rows], truncated=len(rows) > max_rows)
+
+
+def _refused(message: str) -> InvalidInput:
+    return InvalidInput((), message=message, code="invalid_query")
+
+

@@ -1,0 +1,221 @@
+"""ClickHouse's Native format: a block of columns, each one stretch of bytes.
+
+Building it here and not in the driver is what makes landing cheap: 0.5 CPU-seconds a million rows of 21 columns, where
+the driver's column insert takes 2.7 (most of it in datetimes and one Python call per cell). Only the types that our
+tables and statements have are written and read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOW_CARDINALITY = "LowCardinality(String)"
+_DICTIONARY_VERSION = 1
+# The column carries its own dictionary, which replaces any before it; the low byte says how wide its indexes are.
+_OWN_DICTIONARY = 0x600
+_INDEX_TYPES = ("<u1", "<u2", "<u4", "<u8")
+_INTEGER_TYPES = {
+    "UInt8": "<u1",
+    "Bool": "<u1",
+    "UInt16": "<u2",
+    "UInt32": "<u4",
+    "UInt64": "<u8",
+    "Int32": "<i4",
+    "Int64": "<i8",
+    "Date32": "<i4",
+    "DateTime64": "<i8",
+}
+
+_Array = NDArray[np.integer[Any]]
+Integers = Sequence[int] | _Array
+
+
+class Column(NamedTuple):
+    """A column to be written. Days, times and decimals are given as the integers they are stored as."""
+
+    name: str
+    type: str
+    values: Sequence[str] | Sequence[bytes] | Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A column of strings as codes into the distinct ones, in the order in which they came up."""
+
+    codes: NDArray[np.int64]
+    names: list[str]
+
+
+def encode_block(columns: Sequence[Column], rows: int) -> bytes:
+    """One block; every column must have ``rows`` values, at least one."""
+    parts = [_varint(len(columns)), _varint(rows)]
+    for column in columns:
+        if len(column.values) != rows:
+            raise ValueError(f"column {column.name} has {len(column.values)} values for {rows} rows")
+        parts += (_text(column.name), _text(column.type), _encoder(column.type)(column.values))
+    return b"".join(parts)
+
+
+def _encoder(type_name: str) -> Callable[..., bytes]:
+    if type_name == "String":
+        return _strings
+    if type_name == _LOW_CARDINALITY:
+        return _low_cardinality
+    integer = _INTEGER_TYPES[type_name.partition("(")[0]]
+    return lambda values: _integers(values, integer)
+
+
+def _integers(values: Integers, dtype: str) -> bytes:
+    if isinstance(values, np.ndarray):
+        return values.astype(dtype, copy=False).tobytes()
+    return np.fromiter(values, dtype, len(values)).tobytes()
+
+
+def _strings(values: Sequence[str] | Sequence[bytes]) -> bytes:
+    length = len(values[0])
+    if length < 128 and isinstance(values[0], str) and set(map(len, values)) == {length}:
+        # Ids made by one producer are of one length: 11 ns a string instead of 77.
+        separator = chr(length)
+        joined = separator + separator.join(values)  # type: ignore[arg-type]  # all str, as the first
+        if joined.isascii():
+            return joined.encode()
+    distinct: set[str | bytes] = set(values)
+    if len(distinct) * 2 > len(values):
+        return b"".join(map(_text, values))
+    encoded = {value: _text(value) for value in distinct}
+    return b"".join(map(encoded.__getitem__, values))
+
+
+def _low_cardinality(values: Sequence[str]) -> bytes:
+    names = ["", *sorted(set(values) - {""})]  # the default value must come first
+    codes = {name: code for code, name in enumerate(names)}
+    width = 0 if len(names) <= 1 << 8 else 1 if len(names) <= 1 << 16 else 2
+    if width == 0:
+        indexes = bytes(map(codes.__getitem__, values))
+    else:
+        indexes = np.fromiter(map(codes.__getitem__, values), _INDEX_TYPES[width], len(values)).tobytes()
+    head = np.array([_DICTIONARY_VERSION, _OWN_DICTIONARY | width, len(names)], "<u8").tobytes()
+    return b"".join((head, *map(_text, names), np.uint64(len(values)).astype("<u8").tobytes(), indexes))
+
+
+def _text(value: str | bytes) -> bytes:
+    raw = value.encode() if isinstance(value, str) else value
+    return (_SHORT[len(raw)] if len(raw) < 128 else _varint(len(raw))) + raw
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_SHORT = tuple(bytes((length,)) for length in range(128))
+
+
+class Table:
+    """Blocks of one statement's answer, read into whole columns by name."""
+
+    def __init__(self, data: bytes, *, block_info: bool = False) -> None:
+        """``block_info``: eight bytes stand before each block, as a server sends that was told a protocol version."""
+        self.rows = 0
+        self._pieces: dict[str, list[_Array | Labels | list[str]]] = {}
+        reader = _Reader(data)
+        while not reader.at_end:
+            if block_info:
+                reader.take(8)
+            self._read_block(reader)
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """A column of integers, days or times that fit 64 bits with a sign."""
+        pieces = [piece for piece in self._pieces.get(name, ()) if isinstance(piece, np.ndarray)]
+        return np.concatenate(pieces).astype(np.int64, copy=False) if pieces else np.zeros(0, np.int64)
+
+    def unsigned(self, name: str) -> NDArray[np.uint64]:
+        pieces = [piece for piece in self._pieces.get(name, ()) if isinstance(piece, np.ndarray)]
+        return np.concatenate(pieces).astype(np.uint64, copy=False) if pieces else np.zeros(0, np.uint64)
+
+    def labels(self, name: str) -> Labels:
+        """A column of strings, as codes."""
+        known: dict[str, int] = {}
+        codes = [np.zeros(0, np.int64)]
+        for piece in self._pieces.get(name, ()):
+            if isinstance(piece, Labels):
+                renumbered = [known.setdefault(label, len(known)) for label in piece.names]
+                codes.append(np.array(renumbered, np.int64)[piece.codes])
+            elif isinstance(piece, list):
+                codes.append(np.array([known.setdefault(value, len(known)) for value in piece], np.int64))
+        return Labels(np.concatenate(codes), list(known))
+
+    def strings(self, name: str) -> list[str]:
+        """A column of strings, one by one."""
+        values: list[str] = []
+        for piece in self._pieces.get(name, ()):
+            if isinstance(piece, Labels):
+                values += map(piece.names.__getitem__, piece.codes.tolist())
+            elif isinstance(piece, list):
+                values += piece
+        return values
+
+    def _read_block(self, reader: "_Reader") -> None:
+        columns, rows = reader.varint(), reader.varint()
+        self.rows += rows
+        for _ in range(columns):
+            name, type_name = reader.text(), reader.text()
+            if rows:
+                self._pieces.setdefault(name, []).append(_read_column(reader, type_name, rows))
+
+
+def _read_column(reader: "_Reader", type_name: str, rows: int) -> "_Array | Labels | list[str]":
+    if type_name == "String":
+        return reader.strings(rows)
+    if type_name == _LOW_CARDINALITY:
+        return _read_low_cardinality(reader)
+    return reader.array(_INTEGER_TYPES[type_name.partition("(")[0]], rows)
+
+
+def _read_low_cardinality(reader: "_Reader") -> Labels:
+    reader.take(8)  # the version
+    flags, size = reader.array("<u8", 2).tolist()
+    names = reader.strings(size)
+    (rows,) = reader.array("<u8", 1).tolist()
+    return Labels(reader.array(_INDEX_TYPES[flags & 0xFF], rows).astype(np.int64), names)
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def at_end(self) -> bool:
+        return self._at >= len(self._data)
+
+    def take(self, size: int) -> bytes:
+        start, self._at = self._at, self._at + size
+        if self._at > len(self._data):
+            raise ValueError("the answer ends in the middle of a block")
+        return self._data[start : self._at]
+
+    def varint(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+            shift += 7
+
+    def text(self) -> str:
+        return self.take(self.varint()).decode(errors="replace")
+
+    def strings(self, count: int) -> list[str]:
+        return [self.text() for _ in range(count)]
+
+    def array(self, dtype: str, size: int) -> "_Array":
+        return np.frombuffer(self.take(size * np.dtype(dtype).itemsize), dtype)

@@ -1,0 +1,130 @@
+"""Sums of events for insights."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from campaignctl.adapters.analytics.clients import Clients
+from campaignctl.adapters.analytics.failures import question_failures
+from campaignctl.adapters.analytics.native import Labels, Table
+from campaignctl.adapters.sql_files import load_statements
+from campaignctl.domain.insight_rows import LIMB_BITS, Keys, StoredSums, WideSums
+from campaignctl.domain.insights import Dimension, Metric
+from campaignctl.domain.periods import Timeline, day_number
+from campaignctl.domain.platforms import Platform
+from campaignctl.domain.regions import country_of, is_subdivision
+from campaignctl.ports.analytics import SumsQuestion
+
+I64 = NDArray[np.int64]
+
+_SQL = load_statements("clickhouse", "queries", "insights.sql")
+_NO_DAY, _NO_INSTANT = -(2**31), -(2**63)
+_EMPTY = Table(b"")
+
+
+class EventSums:
+    """An ``InsightStore`` on ClickHouse tables."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def sums_by_day(self, question: SumsQuestion, bucket_starts: Sequence[date], end: date, /) -> StoredSums:
+        if not set(question.group_by) <= {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIGN}:
+            raise ValueError("the rollup knows campaigns, platforms and regions only")
+        edges = [day_number(start) for start in bucket_starts]
+        parameters = {
+            **_parameters(question),
+            "bucket_edges": edges,
+            "no_day": _NO_DAY,
+            "first_day": bucket_starts[0],
+            "last_day": end - timedelta(days=1),
+        }
+        table = _read(self._clients, "sums_of_rollup", parameters)
+        money_day = table.integers("money_day")
+        days = np.where(money_day == _NO_DAY, -1, money_day - edges[0])
+        return _stored_sums(question, table, np.searchsorted(edges, table.integers("bucket")), days)
+
+    def sums_by_time(self, question: SumsQuestion, buckets: Timeline, days: Timeline, /) -> StoredSums:
+        nothing = np.zeros(0, np.int64)
+        if not buckets.owners:
+            return _stored_sums(question, _EMPTY, nothing, nothing)
+        parameters = {
+            **_parameters(question),
+            "bucket_edges": list(buckets.edges_us[:-1]),
+            "day_edges": list(days.edges_us[:-1]),
+            "no_day": _NO_INSTANT,
+            "from_us": buckets.edges_us[0],
+            "until_us": buckets.edges_us[-1],
+        }
+        table = _read(self._clients, "sums_of_events", parameters)
+        money_day = table.integers("money_day")
+        day = np.where(money_day == _NO_INSTANT, -1, _owners_at(days, money_day))
+        return _stored_sums(question, table, _owners_at(buckets, table.integers("bucket")), day)
+
+    def newest_events(self, campaign_ids: Sequence[int], /) -> Mapping[str, int]:
+        table = _read(self._clients, "newest_events", {"campaigns": list(campaign_ids)})
+        return dict(zip(table.strings("platform"), table.integers("newest_us").tolist(), strict=True))
+
+
+def _read(clients: Clients, statement: str, parameters: Mapping[str, object]) -> Table:
+    with question_failures():
+        return clients.read(_SQL[statement], parameters)
+
+
+def _parameters(question: SumsQuestion) -> dict[str, object]:
+    return {
+        "campaigns": list(question.campaign_ids),
+        "platforms": list(question.platforms or map(str, Platform)),
+        "any_region": not question.regions,
+        "regions": [region for region in question.regions if is_subdivision(region)],
+        "countries": [country_of(region) for region in question.regions if not is_subdivision(region)],
+        "base": question.base_currency,
+        **{f"by_{dimension}": dimension in question.group_by for dimension in Dimension},
+    }
+
+
+def _owners_at(timeline: Timeline, edges: I64) -> I64:
+    """Whose stretch begins at each edge."""
+    places = np.searchsorted(np.array(timeline.edges_us[:-1], np.int64), edges)
+    return np.array(timeline.owners, np.int64)[np.minimum(places, len(timeline.owners) - 1)]
+
+
+def _stored_sums(question: SumsQuestion, table: Table, bucket: I64, money_day: I64) -> StoredSums:
+    """The table's rows, without those in stretches of time that belong to no bucket."""
+    owned = np.flatnonzero(bucket >= 0)
+    return StoredSums(
+        bucket=bucket[owned],
+        groups=tuple(_group_keys(table, dimension, owned) for dimension in question.group_by),
+        currency=_keys(table.labels("currency"), owned),
+        money_day=money_day[owned],
+        metrics={metric: _wide_sums(table, metric, owned) for metric in Metric},
+    )
+
+
+def _group_keys(table: Table, dimension: Dimension, rows: I64) -> Keys:
+    if dimension is Dimension.CAMPAIGN:
+        ids, codes = np.unique(table.integers("campaign")[rows], return_inverse=True)
+        return Keys(codes, tuple(ids.tolist()))
+    return _keys(table.labels(f"{dimension}_label"), rows)
+
+
+def _keys(labels: Labels, rows: I64) -> Keys:
+    """Renumbered in the order of the labels' code points."""
+    ascending = sorted(range(len(labels.names)), key=labels.names.__getitem__)
+    ranks = np.empty(len(ascending), np.int64)
+    ranks[ascending] = np.arange(len(ascending))
+    return Keys(ranks[labels.codes[rows]], tuple(labels.names[n] for n in ascending))
+
+
+def _wide_sums(table: Table, metric: Metric, rows: I64) -> WideSums:
+    """The true sums, from sums that may have wrapped and the sums of the values' multiples of 2^28.
+
+    What is left without those multiples is smaller than 2^28 for each event, so it is right although the
+    subtraction wraps as well, for up to 2^35 events.
+    """
+    wrapped, high = table.integers(f"{metric}_sum")[rows], table.integers(f"{metric}_highs")[rows]
+    rest = wrapped - (high << LIMB_BITS)
+    carry = rest >> LIMB_BITS
+    return WideSums(high + carry, rest - (carry << LIMB_BITS))

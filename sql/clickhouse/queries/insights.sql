@@ -1,0 +1,62 @@
+-- Sums for insights. Both statements answer the same columns; bucket and money_day are the edge (the greatest that is
+-- not after the event) in the list of edges that was sent, so that one time zone database decides, the caller's.
+--
+-- Amounts in other currencies than the asked one stay apart by day, to be converted once for each.
+
+-- sums_of_rollup
+-- Edges are days since 1970-01-01, in the campaigns' own zone.
+SELECT
+    roundDown(toInt32(day), {bucket_edges:Array(Int32)}) AS bucket,
+    if({by_campaign:Bool}, campaign_id, 0) AS campaign,
+    if({by_platform:Bool}, platform, '') AS platform_label,
+    if({by_region:Bool}, region, '') AS region_label,
+    currency,
+    if(currency = {base:String}, {no_day:Int32}, toInt32(day)) AS money_day,
+    sum(events) AS counted,
+    sum(impressions) AS impressions_sum, sum(impressions_high) AS impressions_highs,
+    sum(clicks) AS clicks_sum, sum(clicks_high) AS clicks_highs,
+    sum(conversions_millionths) AS conversions_sum, sum(conversions_millionths_high) AS conversions_highs,
+    sum(spend_micros) AS spend_sum, sum(spend_micros_high) AS spend_highs,
+    sum(revenue_micros) AS revenue_sum, sum(revenue_micros_high) AS revenue_highs
+FROM rollup_1d
+WHERE campaign_id IN {campaigns:Array(UInt64)}
+    AND day >= {first_day:Date32} AND day <= {last_day:Date32}
+    AND platform IN {platforms:Array(String)}
+    AND ({any_region:Bool} OR region IN {regions:Array(String)} OR substring(region, 1, 2) IN {countries:Array(String)})
+GROUP BY bucket, campaign, platform_label, region_label, currency, money_day
+HAVING counted != 0;
+
+-- sums_of_events
+-- Edges are instants, microseconds since 1970-01-01.
+WITH toUnixTimestamp64Micro(event_time) AS time_us
+SELECT
+    roundDown(time_us, {bucket_edges:Array(Int64)}) AS bucket,
+    if({by_campaign:Bool}, campaign_id, 0) AS campaign,
+    if({by_platform:Bool}, platform, '') AS platform_label,
+    if({by_region:Bool}, region, '') AS region_label,
+    if({by_ad_group:Bool}, toLowCardinality(ad_group_id), '') AS ad_group_label,
+    if({by_ad:Bool}, toLowCardinality(ad_id), '') AS ad_label,
+    if({by_device:Bool}, device, '') AS device_label,
+    currency,
+    if(currency = {base:String}, {no_day:Int64}, roundDown(time_us, {day_edges:Array(Int64)})) AS money_day,
+    toInt64(count()) AS counted,
+    sum(impressions) AS impressions_sum, sum(intDiv(impressions, 268435456)) AS impressions_highs,
+    sum(clicks) AS clicks_sum, sum(intDiv(clicks, 268435456)) AS clicks_highs,
+    sum(conversions_millionths) AS conversions_sum, sum(intDiv(conversions_millionths, 268435456)) AS conversions_highs,
+    sum(spend_micros) AS spend_sum, sum(intDiv(spend_micros, 268435456)) AS spend_highs,
+    sum(revenue_micros) AS revenue_sum, sum(intDiv(revenue_micros, 268435456)) AS revenue_highs
+FROM events
+WHERE campaign_id IN {campaigns:Array(UInt64)}
+    AND event_time >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
+    AND event_time < fromUnixTimestamp64Micro({until_us:Int64}, 'UTC')
+    AND platform IN {platforms:Array(String)}
+    AND ({any_region:Bool} OR region IN {regions:Array(String)} OR substring(region, 1, 2) IN {countries:Array(String)})
+GROUP BY bucket, campaign, platform_label, region_label, ad_group_label, ad_label, device_label, currency, money_day;
+
+-- newest_events
+-- The newest event of each platform, over all time.
+SELECT platform, toUnixTimestamp64Micro(max(last_event_at)) AS newest_us
+FROM rollup_1d
+WHERE campaign_id IN {campaigns:Array(UInt64)}
+GROUP BY platform
+HAVING sum(events) != 0;
