@@ -1,0 +1,241 @@
+"""The REST server: ``create_app`` builds it over an open ``App``, ``serve`` runs it until it is told to stop."""
+
+import contextlib
+import errno
+import logging
+import resource
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from campaignctl import __version__
+from campaignctl.errors import CampaignctlError
+from server import connection_guard
+from server.metrics import HttpMetrics
+from server.middleware import Bodies, Envelope, Heads, Limits, Slots
+from server.problem import HttpError, answer_error
+from server.protocol import guarded_protocol
+from server.routes import auth, campaigns, document, events, health, insights, metrics, operator, rates
+from server.schemas import component_schemas
+from server.security import Gatekeeper
+from server.waiting import Waits
+
+if TYPE_CHECKING:
+    from campaignctl.bootstrap import App
+
+KEEP_ALIVE_S = 5
+GRACE_S = 25
+"""How long requests under way may take to end once the server is told to stop."""
+_SPARE_DESCRIPTORS = 200
+_BACKLOG = 1_024
+
+_TAGS = [
+    {"name": "auth", "description": "Signing in and out."},
+    {"name": "campaigns", "description": "Campaigns and the native campaigns they claim."},
+    {"name": "insights", "description": "What the numbers are."},
+    {"name": "events", "description": "Sending events."},
+    {"name": "rates", "description": "Stored currency rates."},
+    {"name": "health", "description": "Is it well, and how is it doing."},
+]
+_ROUTERS = (auth, campaigns, insights, events, rates, health, metrics, document, operator)
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(app: "App", *, operator_token: str | None = None, limits: Limits | None = None) -> FastAPI:
+    """The ASGI application over an open ``App``; whoever opened that closes it, after the server has stopped.
+
+    ``operator_token`` makes its bearer the operator of the machine; without one there is no operator over HTTP.
+    """
+    limits = limits or Limits()
+    figures = HttpMetrics(app.health.report)
+    handled = (CampaignctlError, HttpError, HTTPException, RequestValidationError)
+    api = FastAPI(
+        title="campaignctl",
+        version=__version__,
+        description="Real-time ad-campaign analytics.",
+        openapi_url=None,  # served by our own route, under the same headers and rules as everything else
+        docs_url=None,  # the page loads scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_tags=_TAGS,
+        exception_handlers=dict.fromkeys(handled, answer_error),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(Envelope, metrics=figures),
+            Middleware(Heads, limits=limits),
+            Middleware(Bodies, limits=limits, metrics=figures),
+            Middleware(Slots, limits=limits, metrics=figures),
+        ],
+    )
+    api.state.services = app
+    api.state.gatekeeper = Gatekeeper(app.access, operator_token)
+    api.state.metrics = figures
+    api.state.waits = Waits(app.positions, figures)
+    api.state.threads = limits.active
+    for module in _ROUTERS:
+        # One flat list: looking for a path's methods goes through it, and an included router would hide its routes.
+        api.router.routes.extend(module.router.routes)
+    api.openapi = lambda: _document(api)  # type: ignore[method-assign]
+    return api
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = api.state.threads
+    app: App = api.state.services
+    app.health.start()
+    try:
+        yield
+    finally:
+        app.health.stop()
+
+
+def _document(api: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if not api.openapi_schema:
+        shown = get_openapi(
+            title=api.title, version=api.version, description=api.description, routes=api.routes, tags=api.openapi_tags
+        )
+        for route in api.routes:
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                for method in route.methods or ():  # the framework leaves null out, and so out of our examples
+                    shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
+        shown["components"] = {
+            "schemas": component_schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An access token of POST /auth/login."}
+            },
+        }
+        api.openapi_schema = shown
+    return api.openapi_schema
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that remembers which signal stopped it, instead of raising the signal again once it has stopped."""
+
+    stopped_by: int | None = None
+
+    @contextlib.contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """Signals ask for the end, from here on: also one that comes before the first connection."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self.stopped_by = self.stopped_by or sig
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    app: "App",
+    *,
+    host: str,
+    port: int,
+    operator_token: str | None = None,
+    on_bound: Callable[[str, int], None] | None = None,
+    on_server: Callable[[Callable[[], None]], None] | None = None,
+    trusted_proxies: tuple[str, ...] = (),
+) -> int | None:
+    """Serve until SIGINT, SIGTERM or a call of the stop function; requests under way are finished first.
+
+    Port 0 takes a free one. ``on_bound`` is called with the host and the port once connections are taken, before any
+    is answered; ``on_server`` with a function that stops the server from any thread. Behind a proxy on one of
+    ``trusted_proxies`` the client's address is what the proxy says. Answers the signal that stopped it, None for the
+    stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
+    """
+    listener = _bind(host, port)
+    try:
+        config = uvicorn.Config(
+            create_app(app, operator_token=operator_token),
+            http=guarded_protocol(_connections_allowed()),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="warning",  # what it has to say below that is said by whoever called us
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
+            h11_max_incomplete_event_size=connection_guard.MAX_HEAD_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+            backlog=_BACKLOG,
+        )
+        server = _Server(config)
+        if on_server is not None:
+            on_server(lambda: setattr(server, "should_exit", True))
+        with server.stopped_by_signals():
+            if on_bound is not None:
+                on_bound(host, listener.getsockname()[1])
+            server.run(sockets=[listener])
+    finally:
+        listener.close()
+    return server.stopped_by
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise _not_available(host) from None
+    # localhost has two addresses; what people type reaches the one of IPv4
+    family, kind, number, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    listener = socket.socket(family, kind, number)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)  # from here on a connection waits instead of being refused
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise _not_available(f"{host}:{port}") from None
+        raise CampaignctlError(
+            f"{host}:{port} is in use by another program",
+            hint="choose another port with --port, or 0 for any free one",
+            code="address_in_use",
+        ) from None
+    return listener
+
+
+def _not_available(name: str) -> CampaignctlError:
+    return CampaignctlError(
+        f"{name} is not an address this process may listen on",
+        hint="name an address of this machine with --host and a port from 1024 up with --port",
+        code="address_not_available",
+    )
+
+
+def _connections_allowed() -> int:
+    """As many connections as there may be descriptors, which are raised as far as the system lets us."""
+    wanted = connection_guard.MAX_CONNECTIONS + _SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    available = connection_guard.MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else soft - _SPARE_DESCRIPTORS
+    return max(1, min(connection_guard.MAX_CONNECTIONS, available))

@@ -1,0 +1,324 @@
+"""The shapes of the API as its OpenAPI document shows them.
+
+Nothing is validated or encoded with these models: bodies are read by ``server.bodies`` and the domain, answers are
+encoded from values. Tests compare real answers with them.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import models_json_schema
+
+from campaignctl.domain.campaigns import BudgetPeriod, CampaignStatus, LinkLevel
+from campaignctl.domain.events import RejectReason
+from campaignctl.domain.platforms import Platform
+from campaignctl.domain.users import Role
+from campaignctl.services.health import Status
+
+Amount = Annotated[float, WithJsonSchema({"type": "number", "description": "Exact, with at most 6 decimal places."})]
+AmountIn = Annotated[
+    float | str,
+    WithJsonSchema({"type": ["number", "string"], "description": "A decimal, as a number or in a string."}),
+]
+RatioOrNull = Annotated[
+    float | None, WithJsonSchema({"type": ["number", "null"], "description": "A fraction; null where undefined."})
+]
+AmountOrNull = Annotated[
+    float | None, WithJsonSchema({"type": ["number", "null"], "description": "Null where it cannot be told."})
+]
+CountOrNull = Annotated[int | None, WithJsonSchema({"type": ["integer", "null"]})]
+Url = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+
+
+class _In(BaseModel):
+    """A body: members that nobody knows are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(description="The member or parameter; a dot separates levels.")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: Url = Field(description="Names the kind of problem; `code` is its last part.")
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What is wrong with this request.")
+    code: str = Field(description="Stable and searchable.")
+    request_id: str = Field(description="Finds the request in the server's log.")
+    errors: list[FieldProblem] = Field(default=[], description="What is wrong, member by member; left out when empty.")
+    hint: str = Field(default="", description="What to do next; left out when empty.")
+
+
+class Registration(_In):
+    email: str = Field(max_length=254, examples=["ada@example.com"])
+    password: str = Field(max_length=128, description="At least 12 characters; neither common nor the address.")
+    name: str | None = Field(default=None, max_length=200)
+
+
+class Login(_In):
+    email: str
+    password: str
+
+
+class RefreshToken(_In):
+    refresh_token: str
+
+
+class Logout(_In):
+    refresh_token: str | None = None
+
+
+class PasswordChange(_In):
+    current_password: str
+    new_password: str = Field(max_length=128)
+
+
+class UserOut(BaseModel):
+    id: int
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class Tokens(BaseModel):
+    access_token: str
+    token_type: str = Field(pattern="^bearer$")
+    expires_in: int = Field(description="Seconds the access token lives.")
+    refresh_token: str = Field(description="Good for one refresh; using it twice ends the session.")
+
+
+class PlatformLinkIn(_In):
+    platform: Platform
+    account_id: str = Field(min_length=1, max_length=128)
+    external_id: str = Field(min_length=1, max_length=128, description="The native campaign, or campaign group.")
+    level: LinkLevel = LinkLevel.CAMPAIGN
+    valid_from: date | None = Field(default=None, description="The first day that belongs to the campaign.")
+    valid_to: date | None = Field(default=None, description="The last day that belongs to the campaign.")
+
+
+class CampaignIn(_In):
+    name: str = Field(min_length=1, max_length=200)
+    platforms: list[PlatformLinkIn] = Field(default=[], max_length=1_000)
+    budget: AmountIn | None = None
+    budget_period: BudgetPeriod = BudgetPeriod.TOTAL
+    currency: str = Field(default="USD", min_length=3, max_length=3, description="A code of ISO 4217.")
+    timezone: str = Field(default="UTC", description="An IANA time zone.")
+    start_date: date | None = None
+    end_date: date | None = None
+    status: CampaignStatus = CampaignStatus.ACTIVE
+
+
+class PlatformLinkOut(BaseModel):
+    platform: Platform
+    account_id: str
+    external_id: str
+    level: LinkLevel
+    valid_from: date | None
+    valid_to: date | None
+
+
+class CampaignOut(BaseModel):
+    id: int
+    name: str
+    platforms: list[PlatformLinkOut]
+    budget: AmountOrNull
+    budget_period: BudgetPeriod
+    currency: str
+    timezone: str
+    start_date: date | None
+    end_date: date | None
+    status: CampaignStatus
+    created_at: datetime
+    updated_at: datetime
+
+
+class CampaignPage(BaseModel):
+    items: list[CampaignOut]
+    next_cursor: str | None
+
+
+class EventIn(BaseModel):
+    """One event; further members are ignored."""
+
+    event_id: str = Field(min_length=1, max_length=128, description="The deduplication key within the campaign.")
+    campaign_id: int = Field(gt=0)
+    platform: str = Field(description="meta, google, linkedin or tiktok, in any case.")
+    event_time: datetime | int = Field(description="RFC 3339 with an offset, or epoch milliseconds.")
+    event_type: str | None = Field(default=None, description="impression, click, conversion, metrics or adjustment.")
+    region: str | None = Field(default=None, description="ISO 3166-1 alpha-2 or 3166-2.")
+    ad_group_id: str | None = None
+    ad_id: str | None = None
+    device: str | None = None
+    impressions: int | None = None
+    clicks: int | None = None
+    conversions: AmountIn | None = None
+    spend: AmountIn | None = None
+    revenue: AmountIn | None = None
+    currency: str | None = None
+
+
+class RejectedEvent(BaseModel):
+    index: int = Field(description="The record's place in the request, from 0; blank lines are no records.")
+    code: RejectReason
+    message: str
+
+
+class AcceptedEvents(BaseModel):
+    accepted: int = Field(description="Records that will be counted; copies of others among them.")
+    rejected: list[RejectedEvent]
+    position: str = Field(description="For `after` of the insights routes: wait until these events are counted.")
+
+
+class RateIn(_In):
+    date: date
+    currency: str
+    base: str
+    rate: AmountIn = Field(description="1 `currency` = `rate` `base`.")
+
+
+class RateOut(BaseModel):
+    date: date
+    currency: str
+    base: str
+    rate: Amount
+
+
+class RatePage(BaseModel):
+    items: list[RateOut]
+    next_cursor: str | None
+
+
+class RatesStored(BaseModel):
+    stored: int = Field(description="How many rates the request held.")
+
+
+class Metrics(BaseModel):
+    impressions: CountOrNull
+    clicks: CountOrNull
+    conversions: AmountOrNull
+    spend: AmountOrNull
+    revenue: AmountOrNull
+    ctr: RatioOrNull
+    cpc: RatioOrNull
+    cpm: RatioOrNull
+    cpa: RatioOrNull
+    cvr: RatioOrNull
+    roas: RatioOrNull
+
+
+class InsightRow(Metrics):
+    """One bucket of time, for one combination of the group-by values, whose members stand beside the metrics."""
+
+    model_config = ConfigDict(extra="allow")
+
+    period_start: str
+    period_end: str
+    partial: bool
+    source: str
+    finality: str
+
+
+class Freshness(BaseModel):
+    platform: str
+    last_event_at: datetime | None
+    last_report_at: datetime | None
+    data_through: date | None
+    finality: str | None
+    expected_final_at: datetime | None
+
+
+class InsightWarning(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+
+
+class Comparison(BaseModel):
+    kind: str
+    start_date: date
+    end_date: date
+    totals: Metrics
+    change: dict[str, RatioOrNull]
+    rows: list[dict[str, Any]] | None = None
+
+
+class InsightsOut(BaseModel):
+    start_date: date
+    end_date: date
+    granularity: str
+    timezone: str
+    week_start: str
+    currency: str
+    source: str
+    group_by: list[str]
+    rows: list[InsightRow]
+    totals: Metrics
+    comparison: Comparison | None
+    next_cursor: str | None
+    freshness: list[Freshness]
+    warnings: list[InsightWarning]
+
+
+class CampaignInsights(InsightsOut):
+    campaign_id: int
+
+
+class SeveralInsights(InsightsOut):
+    campaign_ids: list[int]
+
+
+class HealthCheck(BaseModel):
+    status: Status
+    latency_ms: float
+    detail: str | None = None
+
+
+class HealthOut(BaseModel):
+    status: Status
+    checks: dict[str, HealthCheck]
+
+
+class LiveOut(BaseModel):
+    status: str = Field(pattern="^ok$")
+    checks: dict[str, HealthCheck]
+
+
+_SHOWN: tuple[type[BaseModel], ...] = (
+    Problem,
+    Registration,
+    Login,
+    RefreshToken,
+    Logout,
+    PasswordChange,
+    UserOut,
+    Tokens,
+    CampaignIn,
+    CampaignOut,
+    CampaignPage,
+    EventIn,
+    AcceptedEvents,
+    RateIn,
+    RatePage,
+    RatesStored,
+    CampaignInsights,
+    SeveralInsights,
+    HealthOut,
+    LiveOut,
+)
+
+
+def component_schemas() -> dict[str, Any]:
+    """Every model by name, for ``components.schemas`` of the document."""
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _SHOWN], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas

@@ -1,0 +1,55 @@
+"""Who asks: the bearer of an access token, or the operator of the machine with the token of the running server."""
+
+import re
+import secrets
+
+from starlette.requests import Request
+
+from campaignctl.domain.users import Actor
+from campaignctl.errors import Forbidden, InvalidInput, NotSignedIn
+from campaignctl.services.access import AccessService
+
+ORGANIZATION_HEADER = "X-Campaignctl-Organization"
+MAX_TOKEN_CHARS = 4_096
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+)")
+_ORGANIZATION = re.compile(r"[1-9][0-9]{0,17}")
+
+
+class Gatekeeper:
+    """Turns credentials into an actor; the work may block, so it belongs into a thread."""
+
+    def __init__(self, access: AccessService, operator_token: str | None) -> None:
+        self._access = access
+        self._operator_token = operator_token.encode() if operator_token else None
+
+    def actor(self, request: Request) -> Actor:
+        """The actor of a request; raises ``NotSignedIn``, and ``Forbidden`` for a user who asks for an organization."""
+        token = self.bearer(request)
+        if token is None:
+            raise NotSignedIn("this needs a sign-in", hint="send Authorization: Bearer with an access token")
+        organization = request.headers.get(ORGANIZATION_HEADER)
+        if self._operator_token is not None and secrets.compare_digest(token.encode(), self._operator_token):
+            return Actor.machine_operator(_organization_id(organization))
+        if organization is not None:
+            raise Forbidden(f"only the operator of the machine may send {ORGANIZATION_HEADER}")
+        return self._access.authenticate(token)
+
+    @staticmethod
+    def bearer(request: Request) -> str | None:
+        """The token of the request, None when it has none; raises ``NotSignedIn`` for anything else than a bearer's."""
+        value = request.headers.get("authorization")
+        if value is None:
+            return None
+        match = _BEARER.fullmatch(value) if len(value) <= MAX_TOKEN_CHARS + 8 else None
+        if match is None:
+            raise NotSignedIn("the credentials are not a bearer token", hint="send Authorization: Bearer TOKEN")
+        return match[1]
+
+
+def _organization_id(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not _ORGANIZATION.fullmatch(text):
+        raise InvalidInput.of(ORGANIZATION_HEADER, "must be the number of an organization")
+    return int(text)

@@ -1,0 +1,107 @@
+"""A worker over open stores: built, run until a signal, or run in a thread beside other work of the process."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from campaignctl.adapters.event_log.partitioner import partition_for_key
+from campaignctl.services.ingestion import Ingestor
+from campaignctl.services.landing import Landing
+from worker.batching import FlushPolicy
+from worker.metrics import WorkerMetrics
+from worker.runner import STOP_WITHIN_S, Worker, WorkerOptions, WorkerThread
+
+if TYPE_CHECKING:
+    from campaignctl.bootstrap import App
+
+logger = logging.getLogger("campaignctl.worker")
+
+_LOOK_EVERY_S = 0.5
+# An insert is one block, and the store cuts blocks at a million rows; a batch may be one poll larger than this.
+_LARGEST_BATCH_ROWS = 900_000
+
+
+def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
+    """A worker over the app's stores. One per registry: its metrics have their names there."""
+    events, kafka = app.settings.events, app.settings.kafka
+    ingestor = Ingestor(
+        app.analytics,
+        app.metadata,
+        partition_of=partition_for_key,
+        limits=app.limits,
+        window_days=events.dedup_window_days,
+        clock=app.clock,
+    )
+    landing = Landing(
+        app.analytics,
+        app.event_log,
+        app.metadata,
+        dead_letter_topic=kafka.dead_letter_topic,
+        window_days=events.dedup_window_days,
+        clock=app.clock,
+    )
+    return Worker(
+        app.event_log,
+        app.analytics,
+        ingestor,
+        landing,
+        topic=kafka.events_topic,
+        group=kafka.group_id,
+        clock=app.clock,
+        metrics=WorkerMetrics(registry),
+        options=WorkerOptions(
+            FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000)
+        ),
+        housekeeping=app.event_log.apply_retention,
+    )
+
+
+def run_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> int:
+    """Run a worker until SIGINT or SIGTERM; answers the exit code, 130 or 143. Main thread only.
+
+    The batch in hand is finished first, but not for longer than 25 s: what is left is repeated by the next worker.
+    Raises what ends the worker by itself, such as ``SchemaMismatch``.
+    """
+    asked = threading.Event()
+    with _signals_to(asked.set) as received:
+        thread = build_worker(app, registry).run_in_thread()
+        while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
+            pass
+        if not thread.stop():
+            logger.warning("the worker was still busy after %d s; its batch will be repeated", STOP_WITHIN_S)
+    if thread.error is not None:
+        raise thread.error
+    return 128 + received[0]
+
+
+@contextmanager
+def working(app: "App", registry: CollectorRegistry | None = None) -> Iterator[WorkerThread]:
+    """A worker at work for the length of a ``with``; its batch in hand is finished at the end."""
+    thread = build_worker(app, registry or CollectorRegistry()).run_in_thread()
+    try:
+        yield thread
+    finally:
+        thread.stop()
+
+
+@contextmanager
+def _signals_to(act: Callable[[], None]) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM call ``act`` instead of breaking off; those that came are in the list."""
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        act()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

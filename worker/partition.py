@@ -1,0 +1,271 @@
+"""One partition, from the moment this worker gains it to the moment it loses it.
+
+Applying a batch, in order (the protocol is told in ``worker.intents``):
+
+1. prepare its rows;
+2. commit the intent, which also acknowledges the batch before;
+3. set aside what does not count: dead letters, misplaced records, conflicts;
+4. insert the rows, again and again under the same token until it succeeds;
+5. after any doubt (a failed try, a repeated batch) make sure that every row is there;
+6. tell caches, and add the rows to the deduplication window.
+
+An object of this class is the partition's *incarnation*: it is made anew with each gain and after each error, and one
+that is no longer ``owned`` never commits again. Polling, committing and inserting happen in one thread, so nothing can
+come between looking at ``owned`` and acting on it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from campaignctl.errors import Unavailable
+from campaignctl.ports.analytics import EventStore, OffsetRange
+from campaignctl.ports.clock import Clock
+from campaignctl.ports.event_log import Committed, Consumer, EventLog, RecordBatch, Topic
+from campaignctl.services.ingestion import Ingestor, PreparedBatch, RecordRange, topic_number
+from campaignctl.services.landing import Landing
+from worker.batching import FlushPolicy, PartitionBuffer
+from worker.intents import Intent, token_of, unfinished_intent
+from worker.metrics import WorkerMetrics
+
+logger = logging.getLogger("campaignctl.worker")
+
+_T = TypeVar("_T")
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+# How far the log's clock may be from this machine's, where no record tells the log's time.
+_CLOCKS_APART_MS = 86_400_000
+
+
+class OwnershipLostError(Exception):
+    """The partition went to another worker while this one was waiting for a store: drop everything."""
+
+
+class LogTruncatedError(Exception):
+    """The log ends before what has been applied: it lost records, or an older copy of it was put back.
+
+    New records get offsets that others had before, so going on would take them for applied, and lose them.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What applying a partition needs; the same for all partitions of a worker."""
+
+    event_log: EventLog
+    consumer: Consumer
+    store: EventStore
+    ingestor: Ingestor
+    landing: Landing
+    topic: str
+    policy: FlushPolicy
+    clock: Clock
+    metrics: WorkerMetrics
+    failpoint: Callable[[str], None]
+    wait: Callable[[float], None]
+    """Let seconds pass while the membership is kept; may raise what ends the work."""
+
+
+class OwnedPartition:
+    """Made open: the constructor finds out where to go on, and lets the consumer read from there.
+
+    It raises ``Fenced`` or ``Unavailable`` when that is not possible now, ``UnreadableIntentError`` or
+    ``LogTruncatedError`` when it takes a person to decide.
+    """
+
+    def __init__(self, number: int, committed: Committed | None, tools: Tools) -> None:
+        self.number = number
+        self.owned = True
+        self._tools = tools
+        self._topic = self._find_topic()
+        self._topic_number = topic_number(self._topic)
+        self._replay: Intent | None = None
+        self._repair_end = 0
+        """Records below were applied before, in batches that nobody knows."""
+        kept = tools.event_log.watermarks(self._topic.name)[number]
+        if committed is None:
+            # Written down at once, so that nobody ever has to guess where the group began.
+            committed = Committed(kept.start, "")
+            tools.consumer.commit(number, committed.offset, "")
+        self.position = committed.offset
+        """Everything below is applied."""
+        self._acknowledged = committed.offset
+        self._buffer = PartitionBuffer(number, committed.offset)
+        self._plan(committed, log_end=kept.end)
+        log_time_ms = self._log_time_ms(max(committed.offset - 1, kept.start))
+        self._window = tools.ingestor.open_window(self._topic, number, committed.offset, log_time_ms)
+        tools.consumer.seek(number, committed.offset)
+        logger.info("%s: reads from offset %d and knows %d ids", self, committed.offset, len(self._window))
+
+    def _plan(self, committed: Committed, *, log_end: int) -> None:
+        """Decide what comes first: repairing after a rewind, repeating an unfinished batch, or neither."""
+        tools = self._tools
+        intent = unfinished_intent(committed)
+        planned_end = intent.end if intent else committed.offset
+        if log_end < planned_end:
+            raise LogTruncatedError(f"the log ends at offset {log_end}, the group planned up to {planned_end}")
+        newest = tools.store.newest_offset(self._topic_number, self.number)
+        if newest is not None and newest >= log_end:
+            raise LogTruncatedError(f"the log ends at offset {log_end}, and offset {newest} has been applied")
+        if newest is not None and newest >= planned_end:
+            self._repair_end = newest + 1
+            tools.metrics.rewinds.inc()
+            logger.warning(
+                "%s: the committed offset %d was set back; checks what was applied up to offset %d",
+                *(self, committed.offset, self._repair_end),
+            )
+        elif intent is not None:
+            # Committed again unchanged: a worker that is no member any more learns it here, before it writes anything.
+            tools.consumer.commit(self.number, intent.start, intent.metadata())
+            self._replay = intent
+            if intent.code != tools.ingestor.code:
+                logger.warning("%s: repeats a batch that was prepared under other rules or settings", self)
+
+    def __str__(self) -> str:
+        return f"{self._tools.topic}[{self.number}]"
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._buffer.size_bytes
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was read is applied and acknowledged."""
+        return not len(self._buffer) and self.position == self._acknowledged and self._replay is None
+
+    def receive(self, batch: RecordBatch) -> None:
+        self._buffer.add(batch, self._tools.clock.monotonic_s())
+
+    def due_in_s(self, *, drained: bool) -> float:
+        """Seconds until there is a batch to apply; infinity when there is nothing."""
+        if self._replay is not None:
+            return 0.0 if self._buffer.end >= self._replay.end else float("inf")
+        return self._tools.policy.due_in_s(self._buffer, self._tools.clock.monotonic_s(), drained=drained)
+
+    def is_due(self, *, drained: bool, crowded: bool) -> bool:
+        """Whether there is a batch to apply now; ``crowded``: what waits takes too much memory."""
+        return self.due_in_s(drained=drained) <= 0 or (crowded and self._replay is None and len(self._buffer) > 0)
+
+    def owes_commit(self, *, drained: bool) -> bool:
+        """Whether to acknowledge now, because no next intent will do it soon."""
+        if len(self._buffer) or self.position == self._acknowledged:
+            return False
+        rested_s = self._tools.clock.monotonic_s() - self._buffer.landed_s
+        return drained or rested_s >= self._tools.policy.pause_s
+
+    def apply(self) -> None:
+        """Apply what waits, by the numbered steps above. After any error the partition must be opened anew."""
+        tools, replay, repairs = self._tools, self._replay, self.position < self._repair_end
+        end = replay.end if replay else self._repair_end if repairs else None
+        batch = self._buffer.take(tools.clock.monotonic_s(), end=end)
+        prepared, intent = self._prepare(batch)
+        if prepared.writes_anything:
+            if replay is None:
+                self._commit(intent.start, intent.metadata())
+            tools.failpoint("after_intent")
+            started_s = tools.clock.monotonic_s()
+            if repairs:
+                self._count_holes(self._persist(lambda: tools.landing.restore(prepared, intent.token)))
+            else:
+                self._land(prepared, intent, doubtful=replay is not None)
+            self._persist(lambda: tools.landing.publish(prepared))
+            tools.metrics.insert_duration.observe(tools.clock.monotonic_s() - started_s)
+        tools.ingestor.remember(prepared, self._window)
+        self.position, self._replay = batch.end, None
+        self._report(batch, prepared, replayed=replay is not None)
+        if not prepared.writes_anything:
+            self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Commit what is applied, so that a question that waits for it is answered."""
+        if self.position != self._acknowledged:
+            self._tools.failpoint("before_commit")
+            self._commit(self.position, "")
+            self._tools.failpoint("after_commit")
+
+    def _prepare(self, batch: RecordRange) -> tuple[PreparedBatch, Intent]:
+        landing, replay = self._tools.landing, self._replay
+        refused: set[int] = set()
+        if replay is not None and replay.letters_from is not None:
+            source = OffsetRange(self._topic_number, self.number, batch.start, batch.end)
+            since = replay.letters_from
+            refused = self._persist(lambda: landing.refused_offsets(source, self._topic.incarnation, since))
+        prepared = self._persist(lambda: self._tools.ingestor.prepare(batch, self._topic, self._window, refused))
+        if replay is not None:
+            return prepared, replay
+        letters_from = None
+        if prepared.dead_letters:
+            letters_from = self._persist(lambda: landing.dead_letters_end(self.number))
+        token = token_of(self._topic, self.number, batch.start, batch.end)
+        return prepared, Intent(batch.start, batch.end, token, self._tools.ingestor.code, letters_from)
+
+    def _land(self, prepared: PreparedBatch, intent: Intent, *, doubtful: bool) -> None:
+        landing, token = self._tools.landing, intent.token
+        self._until_done(
+            lambda again: landing.set_aside(prepared, token, letters_from=intent.letters_from, again=again)
+        )
+        self._tools.failpoint("before_insert")
+        _, failed = self._until_done(lambda _: landing.append(prepared, token))
+        self._tools.failpoint("after_insert")
+        if doubtful or failed:
+            self._count_holes(self._persist(lambda: landing.verify(prepared, token)))
+
+    def _commit(self, offset: int, metadata: str) -> None:
+        if not self.owned:
+            raise OwnershipLostError
+        self._tools.consumer.commit(self.number, offset, metadata)
+        self._acknowledged = offset
+
+    def _persist(self, action: Callable[[], _T]) -> _T:
+        return self._until_done(lambda _: action())[0]
+
+    def _until_done(self, action: Callable[[bool], _T]) -> tuple[_T, bool]:
+        """Repeat the action until the stores it needs answer; also says whether it ever failed.
+
+        The action is told whether it is tried again.
+        """
+        pause_s, failures = _FIRST_PAUSE_S, 0
+        while True:
+            try:
+                return action(failures > 0), failures > 0
+            except Unavailable as error:
+                failures += 1
+                if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: a long outage fills no disk
+                    logger.warning("%s: waits for the %s store: %s", self, error.service, error.message)
+                self._tools.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            if not self.owned:
+                raise OwnershipLostError
+
+    def _count_holes(self, holes: int) -> None:
+        if holes:
+            self._tools.metrics.holes.inc(holes)
+            logger.warning("%s: %d rows were missing after an uncertain insert and have been filled in", self, holes)
+
+    def _report(self, batch: RecordRange, prepared: PreparedBatch, *, replayed: bool) -> None:
+        metrics = self._tools.metrics
+        metrics.count(prepared.counts)
+        if len(prepared.rows):
+            metrics.rows.observe(len(prepared.rows))
+        if len(batch):
+            now_ms = self._tools.clock.now().timestamp() * 1_000
+            metrics.delay.observe(max(now_ms - batch.records.times_ms[0], 0.0) / 1_000)
+        if replayed:
+            metrics.replays.inc()
+            logger.info("%s: has repeated the unfinished batch %d to %d", self, batch.start, batch.end)
+        logger.debug("%s: applied %d to %d, %d rows", self, batch.start, batch.end, len(prepared.rows))
+
+    def _find_topic(self) -> Topic:
+        topic = self._tools.event_log.topic(self._tools.topic)
+        if topic is None:
+            raise Unavailable(
+                f"The event log has no topic {self._tools.topic}.", service="event_log", code="topic_missing"
+            )
+        return topic
+
+    def _log_time_ms(self, offset: int) -> int:
+        """A log time that no record to come is older than."""
+        records = self._tools.event_log.read(self._topic.name, self.number, offset, 1)
+        if records.times_ms:
+            return records.times_ms[0]
+        return int(self._tools.clock.now().timestamp() * 1_000) - _CLOCKS_APART_MS
