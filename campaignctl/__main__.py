@@ -1,0 +1,20 @@
+"""The program's entry: ``campaignctl`` and ``python -m campaignctl``."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    if sys.argv[1:] in (["--version"], ["-V"], ["version"]):  # answered before anything is imported
+        from campaignctl import __version__
+
+        sys.stdout.write(f"campaignctl {__version__}\n")
+        sys.exit(0)
+
+    from campaignctl.cli.app import run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

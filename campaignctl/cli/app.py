@@ -1,0 +1,178 @@
+"""The command line: a table of commands, each imported when it is used, and the one place where errors end.
+
+``campaignctl --help`` imports no command and no heavy package; a command imports what it needs when it runs.
+"""
+
+import copy
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup, TyperOption
+
+from campaignctl.cli.exit_codes import ExitCode
+from campaignctl.cli.invocation import PROGRAM, Invocation, examples, global_options
+
+if TYPE_CHECKING:
+    from typer._click import Command as ClickCommand
+    from typer._click import HelpFormatter
+    from typer._click.shell_completion import CompletionItem
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the command table."""
+
+    name: str
+    module: str
+    """Where its ``app`` is: a Typer of one command, or of several."""
+    help: str
+    """Equal to the first line of the command's own help (a test compares them)."""
+    section: str
+
+
+_START, _ASK, _FEED, _MANAGE, _HELP = "Start", "Ask", "Feed", "Manage", "Look up"
+
+COMMANDS = (
+    Entry("demo", "campaignctl.cli.demo", "From nothing to live insights on this machine.", _START),
+    Entry("init-schema", "campaignctl.cli.init_schema", "Create or migrate the stores and the topics.", _START),
+    Entry("serve", "campaignctl.cli.serve", "Run the API; on embedded stores with the worker inside.", _START),
+    Entry("work", "campaignctl.cli.work", "Run a worker that counts what is in the event log.", _START),
+    Entry("dashboard", "campaignctl.cli.dashboard", "Watch campaigns live in the terminal.", _ASK),
+    Entry("insights", "campaignctl.cli.insights", "Ask for a campaign's numbers.", _ASK),
+    Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
+    Entry("events", "campaignctl.cli.events", "Send events from a file or from standard input.", _FEED),
+    Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
+    Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
+    Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
+    Entry("config", "campaignctl.cli.config", "Show the effective configuration, or check a file.", _HELP),
+    Entry("completions", "campaignctl.cli.completions", "Print the completion script of a shell.", _HELP),
+    Entry("exit-codes", "campaignctl.cli.exit_code_list", "Say what the exit codes mean.", _HELP),
+    Entry("version", "campaignctl.cli.version", "Print the version.", _HELP),
+)
+
+
+class LazyGroup(TyperGroup):
+    """The root: knows the commands by the table alone, and imports the one that is called."""
+
+    entries: Sequence[Entry] = COMMANDS
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return [entry.name for entry in self.entries]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> "ClickCommand | None":  # type: ignore[override]
+        if cmd_name not in self.commands:
+            entry = next((entry for entry in self.entries if entry.name == cmd_name), None)
+            if entry is None:
+                return None
+            command = typer.main.get_command(importlib.import_module(entry.module).app)
+            command.name = cmd_name
+            _prepare(command, self.params)
+            self.commands[cmd_name] = command
+        return self.commands[cmd_name]
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            ctx.fail(_unknown_command(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: typer.Context, formatter: "HelpFormatter") -> None:  # type: ignore[override]
+        width = max(len(entry.name) for entry in self.entries)
+        for section in dict.fromkeys(entry.section for entry in self.entries):
+            with formatter.section(section):
+                rows = [(entry.name.ljust(width), entry.help) for entry in self.entries if entry.section == section]
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> "list[CompletionItem]":  # type: ignore[override]
+        from typer._click.shell_completion import CompletionItem
+
+        found = [CompletionItem(e.name, help=e.help) for e in self.entries if e.name.startswith(incomplete)]
+        return found if not incomplete.startswith("-") else super().shell_complete(ctx, incomplete)
+
+
+def _unknown_command(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _prepare(command: Any, options: Sequence[Any]) -> None:
+    """Plain help, -h, and the global options after the command's name too (shown there only where -o matters)."""
+    command.rich_markup_mode = None
+    command.context_settings = {**_CONTEXT, **command.context_settings}
+    if isinstance(command, TyperGroup):
+        for inner in command.commands.values():
+            _prepare(inner, options)
+        return
+    taken = {name for param in command.params for name in param.opts}
+    for option in options:
+        if isinstance(option, TyperOption) and option.name != "version" and not taken & set(option.opts):
+            own = copy.copy(option)
+            own.expose_value = False
+            own.hidden = own.name != "output" or getattr(command.callback, "prints_no_data", False)
+            command.params.append(own)
+
+
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def root_command() -> LazyGroup:
+    """The command tree's root."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+    app.callback(
+        cls=LazyGroup,
+        context_settings=_CONTEXT,
+        epilog=examples(
+            "campaignctl demo",
+            "campaignctl serve",
+            "campaignctl insights --campaign 1 --granularity weekly",
+        )
+        + "\n\n\b\nHelp of a command: campaignctl COMMAND --help",
+    )(global_options)
+    group = typer.main.get_group(app)
+    assert isinstance(group, LazyGroup)  # noqa: S101  asked for two lines above
+    group.rich_markup_mode = None
+    return group
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; answers the exit code. Nothing but data has gone to stdout, no traceback to anyone."""
+    group = root_command()
+    if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+        group.main(prog_name=PROGRAM)  # answers the shell and exits
+    invocation = Invocation()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
+    try:
+        with group.make_context(PROGRAM, arguments, obj=invocation) as context:
+            group.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as ended:
+        return ended.exit_code
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.FAILED
+    except BaseException as error:  # the last stop: whatever it is becomes a sentence and an exit code
+        from campaignctl.cli.failures import report
+
+        return report(error, invocation, arguments)
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+    return ExitCode.DONE
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """End as Ctrl-C does, so that locks are given back and files closed, with the code of SIGTERM."""
+    raise SystemExit(ExitCode.TERMINATED)

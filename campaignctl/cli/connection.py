@@ -1,0 +1,134 @@
+"""How a command reaches data: always the REST API, in one of three ways.
+
+1. ``--api`` or ``CA_API_URL``: that server, with ``CA_TOKEN`` or the session that ``login`` kept.
+2. A server that has the data directory open: found by the file it left there, as the operator of the machine.
+3. Nobody has it open: the same API in this process, as the operator of the machine, for as long as the command runs.
+
+Whichever it is, the bytes of an answer are those of the route, so ``-o json`` never differs.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from campaignctl.adapters.data_directory import DataDirectory, DirectoryLock
+from campaignctl.api_client import ApiClient
+from campaignctl.cli.invocation import Invocation
+from campaignctl.errors import ConfigurationError, DirectoryInUse
+
+if TYPE_CHECKING:
+    from campaignctl.bootstrap import App
+    from campaignctl.config import Settings
+
+LOCK_WAIT_S = 10.0
+"""How long a command waits for another one to finish with the embedded stores."""
+_LOOK_EVERY_S = 0.5
+_IN_PROCESS_URL = "http://in-process"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    api: ApiClient
+    app: "App | None" = None
+    """The stores, when they are open in this process."""
+
+    @property
+    def in_process(self) -> bool:
+        return self.app is not None
+
+    def counting(self) -> AbstractContextManager[object]:
+        """Have a worker at work meanwhile: one of our own when nobody else can be."""
+        if self.app is None:
+            return nullcontext()
+        from campaignctl.cli.embedded_worker import working
+
+        return working(self.app)
+
+
+@contextmanager
+def connect(invocation: Invocation, *, timeout_s: float = 30.0) -> Iterator[Connection]:
+    """The API for the length of a ``with``; raises ``DirectoryInUse`` when the stores stay taken.
+
+    ``timeout_s`` is how long an answer may take.
+    """
+    url = invocation.api_url
+    if url is not None:
+        with _remote(url, invocation, timeout_s) as api:
+            yield Connection(api)
+        return
+    settings = invocation.settings()
+    held = _server_or_lock(settings, invocation, timeout_s)
+    if isinstance(held, ApiClient):
+        with held:
+            yield Connection(held)
+        return
+    with held, _in_process(settings, invocation, timeout_s) as connection:
+        yield connection
+
+
+def _remote(url: str, invocation: Invocation, timeout_s: float) -> ApiClient:
+    token = os.environ.get("CA_TOKEN")
+    if token:
+        return ApiClient(url, token, organization=invocation.organization, timeout_s=timeout_s)
+    from campaignctl.cli.sessions import SessionFile
+
+    sessions = SessionFile()
+    kept = sessions.token(url)
+    renew = (lambda: sessions.renew(url, kept)) if kept is not None else None
+    return ApiClient(url, kept, renew=renew, organization=invocation.organization, timeout_s=timeout_s)
+
+
+def _server_or_lock(settings: "Settings", invocation: Invocation, timeout_s: float) -> "ApiClient | DirectoryLock":
+    """A running server's API, or the right to open the stores; waits while somebody else is busy with them.
+
+    Looks for a server again and again: the holder may be one that is still starting.
+    """
+    if not settings.data_dir.exists():
+        raise ConfigurationError(
+            f"there is no data directory {settings.data_dir}",
+            hint="make one with: campaignctl init-schema (or campaignctl demo); or name a server with --api",
+        )
+    directory = DataDirectory(settings.data_dir)
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        server = directory.running_server()
+        if server is not None:
+            return ApiClient(server.url, server.token, organization=invocation.organization, timeout_s=timeout_s)
+        try:
+            return directory.lock(_LOOK_EVERY_S, "a command")
+        except DirectoryInUse:
+            if time.monotonic() >= deadline_s:
+                raise
+
+
+def own_directory(settings: "Settings", purpose: str, wait_s: float = LOCK_WAIT_S) -> DirectoryLock:
+    """The right to open the embedded stores, for a command that cannot go through a server that has them open."""
+    directory = DataDirectory(settings.data_dir)
+    server = directory.running_server()
+    if server is not None:
+        raise DirectoryInUse(
+            f"the data directory {settings.data_dir} is in use by the server at {server.url} (process {server.pid})",
+            service="analytics",
+            hint=f"stop that server first: one process at a time owns embedded stores, so {purpose} has to wait for it",
+        )
+    return directory.lock(wait_s, purpose)
+
+
+@contextmanager
+def _in_process(settings: "Settings", invocation: Invocation, timeout_s: float) -> Iterator[Connection]:
+    from campaignctl.bootstrap import open_app
+    from campaignctl.cli.in_process import InProcessTransport
+    from server.app import create_app
+
+    invocation.log_beside()
+    token = secrets.token_urlsafe(32)
+    with open_app(settings) as app:
+        transport = InProcessTransport(create_app(app, operator_token=token))
+        with ApiClient(
+            _IN_PROCESS_URL, token, organization=invocation.organization, transport=transport, timeout_s=timeout_s
+        ) as api:
+            yield Connection(api, app)

@@ -1,0 +1,58 @@
+"""``campaignctl dashboard``: the live screen over whatever the command line would ask."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.errors import CampaignctlError, ConfigurationError
+
+if TYPE_CHECKING:
+    from campaignctl.api_client import ApiClient
+
+app = new_app()
+
+
+@app.command(
+    epilog=examples(
+        "campaignctl dashboard", "campaignctl dashboard --campaign 3 --interval 5", "campaignctl --api URL dashboard"
+    )
+)
+@prints_no_data
+def dashboard(
+    context: typer.Context,
+    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="The campaign to start with.")] = None,
+    interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.5, max=3600, help="Time between two readings.")
+    ] = 2.0,
+) -> None:
+    """Watch campaigns live in the terminal."""
+    invocation = invocation_of(context)
+    require_terminal()
+    from campaignctl.cli.connection import connect
+
+    with connect(invocation) as connection, connection.counting():
+        where = "this directory, no server running" if connection.in_process else connection.api.base_url
+        watch(connection.api, where, campaign=campaign, interval_s=interval)
+
+
+def require_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CampaignctlError(
+            "the dashboard needs a terminal", hint="print the numbers with: campaignctl insights", code="no_terminal"
+        )
+
+
+def watch(api: "ApiClient", where: str, *, campaign: int | None = None, interval_s: float = 2.0) -> None:
+    """Run the dashboard until the person leaves it; ``where`` names the installation at the top of the screen."""
+    try:
+        from campaignctl.tui.app import Dashboard
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the dashboard is not installed ({missing.name} is missing)",
+            hint="install it with: pip install 'campaignctl[dashboard]'",
+        ) from missing
+    from campaignctl.tui.snapshot import View
+
+    Dashboard(api, where=where, view=View(campaign_id=campaign), interval_s=interval_s).run()

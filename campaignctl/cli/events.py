@@ -1,0 +1,165 @@
+"""``campaignctl events``: files of events into the log."""
+
+import json
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from campaignctl.cli.exit_codes import ExitCode, WaitTimedOut
+from campaignctl.cli.invocation import Invocation, examples, invocation_of, new_app
+from campaignctl.errors import InvalidInput, NotYetVisible, Throttled, Unavailable
+
+if TYPE_CHECKING:
+    from campaignctl.api_client import ApiClient
+    from campaignctl.cli.event_file import Batch
+    from campaignctl.cli.output import Output, Table
+
+app = new_app("Send events from a file or from standard input.")
+
+_TRIES = 6
+_SHOWN_REFUSALS = 10
+
+
+@app.callback()
+def events() -> None:
+    """Send events from a file or from standard input."""
+
+
+@app.command(
+    epilog=examples(
+        "campaignctl events send events.ndjson.gz",
+        "campaignctl events send - --wait < events.ndjson",
+        "campaignctl events send old.ndjson --as 43 -o json",
+    )
+    + "\n\n\b\nThe file: one JSON object a line, plain or gzip. Sending a file again is safe: events count once.\n"
+    "Exit code 6: some events were refused; all others are stored."
+)
+def send(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="NDJSON, plain or gzip; - is standard input.")],
+    as_campaign: Annotated[
+        int | None, typer.Option("--as", metavar="N", min=1, help="Send every event as one of campaign N.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the events are counted in insights.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long --wait waits.")] = 60.0,
+) -> None:
+    """Send events, and say what was refused and why."""
+    invocation = invocation_of(context)
+    receipt = Receipt()
+    try:
+        _send(invocation, file, as_campaign, receipt, timeout if wait else None)
+    except (InvalidInput, Unavailable, Throttled) as error:
+        if receipt.sent and not isinstance(error, NotYetVisible):
+            error.hint = f"{receipt.sent:,} lines were sent before; send the file again: events count once"
+        raise
+    out = invocation.out()
+    out.answer(json.dumps(receipt.as_body()).encode(), _table, items=None)
+    if receipt.refused:
+        raise typer.Exit(ExitCode.PARTLY)
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of the lines so far."""
+
+    sent: int = 0
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """By reason code."""
+    positions: list[str] = field(default_factory=list)
+    """One of each request."""
+    campaign_id: int | None = None
+    """Of an event that was accepted: whose insights tell when all is counted."""
+
+    def as_body(self) -> dict[str, Any]:
+        position = self.positions[-1] if self.positions else None
+        refused = dict(sorted(self.refused.items()))
+        return {"sent": self.sent, "accepted": self.accepted, "rejected": refused, "position": position}
+
+
+def _send(invocation: Invocation, file: Path, as_campaign: int | None, receipt: Receipt, wait_s: float | None) -> None:
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.event_file import batches, open_events, with_campaign
+    from campaignctl.cli.progress import progress
+
+    out = invocation.out()
+    with (
+        open_events(file) as opened,
+        connect(invocation) as connection,
+        connection.counting(),
+        progress("events sent", None, quiet=invocation.quiet) as told,
+    ):
+        for batch in batches(opened):
+            if as_campaign is not None:
+                batch.lines = [with_campaign(line, as_campaign) for line in batch.lines]
+            answer = _post(connection.api, batch)
+            _note_down(out, receipt, batch, answer)
+            told.advance(len(batch.lines))
+        if wait_s is not None or connection.in_process:
+            _wait(connection.api, receipt, wait_s if wait_s is not None else 600.0)
+
+
+def _post(api: "ApiClient", batch: "Batch") -> dict[str, Any]:
+    """Send one batch, again and again while the server is away or busy: the same key makes that harmless."""
+    key, body = uuid.uuid4().hex, batch.body()
+    for attempt in range(1, _TRIES + 1):
+        try:
+            answer: dict[str, Any] = api.send_events(body, idempotency_key=key).json()
+        except (Unavailable, Throttled) as error:
+            if attempt == _TRIES:
+                raise
+            time.sleep(max(error.retry_after_s, min(2.0**attempt / 4, 10.0)))
+        else:
+            return answer
+    raise AssertionError("the last try returns or raises")
+
+
+def _note_down(out: "Output", receipt: Receipt, batch: "Batch", answer: dict[str, Any]) -> None:
+    from campaignctl.cli.event_file import campaign_of
+
+    refused = {entry["index"]: entry for entry in answer["rejected"]}
+    for index, entry in refused.items():
+        if receipt.refused.total() < _SHOWN_REFUSALS:
+            out.note(f"line {batch.numbers[index]}: {entry['code']}: {entry['message']}")
+        elif receipt.refused.total() == _SHOWN_REFUSALS:
+            out.note("further refusals are counted, not shown")
+        receipt.refused[entry["code"]] += 1
+    receipt.sent += len(batch.lines)
+    receipt.accepted += answer["accepted"]
+    receipt.positions.append(answer["position"])
+    if receipt.campaign_id is None:
+        taken = (line for index, line in enumerate(batch.lines) if index not in refused)
+        receipt.campaign_id = next((found for line in taken if (found := campaign_of(line)) is not None), None)
+
+
+def _wait(api: "ApiClient", receipt: Receipt, wait_s: float) -> None:
+    """Return when every request's events are counted. The newest position is asked for first: it takes longest."""
+    if receipt.campaign_id is None:
+        return
+    path = f"/api/v1/campaigns/{receipt.campaign_id}/insights"
+    deadline_s = time.monotonic() + wait_s
+    for position in reversed(receipt.positions):
+        while True:
+            try:
+                api.get(path, {"granularity": "total", "after": position})
+            except NotYetVisible:
+                if time.monotonic() < deadline_s:
+                    continue
+                raise WaitTimedOut(
+                    "the events are stored safely, but not all of them are counted yet",
+                    hint="see whether a worker is running, or wait longer with --timeout",
+                ) from None
+            break
+
+
+def _table(body: Any) -> "Table":
+    from campaignctl.cli.output import Column, Kind, Table
+
+    rows: list[list[Any]] = [["sent", body["sent"]], ["accepted", body["accepted"]]]
+    rows += [[f"rejected {code}", count] for code, count in body["rejected"].items()]
+    return Table([Column("events", Kind.ID), Column("count", Kind.COUNT)], rows)

@@ -1,0 +1,87 @@
+"""``campaignctl init-schema``."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.errors import FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from campaignctl.bootstrap import App
+    from campaignctl.cli.output import Table
+    from campaignctl.config import Settings
+    from campaignctl.ports.event_log import TopicSpec
+    from campaignctl.services.schema import PlannedMigrations
+
+app = new_app()
+
+_WAIT_S = 60.0
+"""Five at once queue up; each takes a few seconds at most."""
+
+
+@app.command(
+    epilog=examples(
+        "campaignctl init-schema", "campaignctl init-schema --dry-run", "campaignctl init-schema --check && echo ready"
+    )
+)
+def init_schema(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 2 when something is missing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")] = False,
+) -> None:
+    """Create or migrate the stores and the topics."""
+    if check and dry_run:
+        raise InvalidInput([FieldError("--check", "cannot be combined with --dry-run")], code="usage")
+    invocation = invocation_of(context)
+    settings = invocation.settings()
+    invocation.log_beside()
+    out = invocation.out()
+    with ExitStack() as stack:
+        opened = _open(settings, stack, change=not (check or dry_run))
+        if check:
+            opened.check_schema()
+            out.note("the schema is up to date")
+            return
+        topics = opened.missing_topics()
+        plans = opened.schema.plan() if dry_run else opened.init_schema(_WAIT_S)
+    body = _body(plans, topics, dry_run)
+    out.answer(json.dumps(body).encode(), _table)
+    if not body["items"]:
+        out.note("the schema is up to date; there was nothing to do")
+    elif dry_run:
+        out.note("nothing was changed; run it without --dry-run")
+
+
+def _open(settings: "Settings", stack: ExitStack, *, change: bool) -> "App":
+    """The stores, locked. What is not there yet is not made for a look at it: an empty directory stands in for it."""
+    from campaignctl.bootstrap import open_stores
+    from campaignctl.cli.connection import own_directory
+
+    if not change and not settings.data_dir.exists():
+        empty = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaignctl-"))
+        settings = settings.model_copy(update={"data_dir": Path(empty)})
+    stack.enter_context(own_directory(settings, "init-schema", _WAIT_S))
+    return stack.enter_context(open_stores(settings))
+
+
+def _body(plans: "Sequence[PlannedMigrations]", topics: "Sequence[TopicSpec]", dry_run: bool) -> dict[str, Any]:
+    items = [
+        {"store": plan.target, "change": f"{migration.number:04d} {migration.name}"}
+        for plan in plans
+        for migration in plan.pending
+    ]
+    items += [{"store": "event_log", "change": f"topic {spec.name} ({spec.partitions} partitions)"} for spec in topics]
+    return {"dry_run": dry_run, "items": items}
+
+
+def _table(body: Any) -> "Table":
+    from campaignctl.cli.output import Column, Kind, Table
+
+    columns = [Column("store", Kind.ID), Column("change", Kind.ID)]
+    return Table(columns, [[item["store"], item["change"]] for item in body["items"]])

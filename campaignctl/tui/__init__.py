@@ -1,0 +1,1 @@
+"""The live dashboard: a poller fetches immutable snapshots through the API client, the screen repaints them."""

@@ -1,0 +1,1 @@
+"""The dashboard's parts; each paints one part of a snapshot and fetches nothing."""

@@ -1,0 +1,1 @@
+complete --command campaignctl --no-files --arguments "(env _CAMPAIGNCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) campaignctl)" --condition "env _CAMPAIGNCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) campaignctl"
