@@ -147,6 +147,8 @@ def _use(handler: logging.Handler, level: str, style: str) -> None:
     root.setLevel(level.upper())
     for chatty in ("httpx2", "httpcore2", "asyncio", "urllib3"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # The driver warns of each statement that failed, with its text; the adapter's error says it to whoever asked.
+    logging.getLogger("clickhouse_connect").setLevel(max(logging.ERROR, root.level))
 
 
 def write_traceback(path: Path, error: BaseException, context: Iterable[str] = ()) -> bool:

@@ -75,7 +75,10 @@ class WideSums:
 
 @dataclass(frozen=True, slots=True)
 class StoredSums:
-    """What the store answers: a row for each bucket, group and currency; of other currencies than the asked by day."""
+    """What the store answers: rows by bucket, group and currency, those of other currencies than the asked by day too.
+
+    What is alike may come in several rows: a day can be cut in two.
+    """
 
     bucket: I64
     """Number of the bucket."""
@@ -273,16 +276,19 @@ def _converted(query: InsightQuery, sums: StoredSums, row_of: I64, conversions: 
     foreign = np.flatnonzero(sums.money_day >= 0).tolist()
     if not foreign:
         return {}
+    amounts: dict[tuple[int, str, int], list[int]] = {}
+    for stored in foreign:
+        currency = str(sums.currency.names[sums.currency.codes[stored]])
+        of_day = amounts.setdefault((int(row_of[stored]), currency, int(sums.money_day[stored])), [0] * len(MONEY))
+        for n, metric in enumerate(MONEY):
+            of_day[n] += sums.metrics[metric].at(stored)
     days: list[date] = list(query.days)
     converted: dict[Metric, dict[int, int | None]] = {metric: {} for metric in MONEY}
-    for stored in foreign:
-        row = int(row_of[stored])
-        currency = str(sums.currency.names[sums.currency.codes[stored]])
-        day = days[sums.money_day[stored]]
-        for metric in MONEY:
-            amount = conversions.convert(sums.metrics[metric].at(stored), currency, day)
-            converted[metric][row] = _plus(converted[metric].get(row, 0), amount)
-    return {metric: _Foreign(amounts) for metric, amounts in converted.items()}
+    for (row, currency, day), of_day in amounts.items():
+        for metric, amount in zip(MONEY, of_day, strict=True):
+            own = conversions.convert(amount, currency, days[day])
+            converted[metric][row] = _plus(converted[metric].get(row, 0), own)
+    return {metric: _Foreign(by_row) for metric, by_row in converted.items()}
 
 
 def _refuse_too_many(rows: int) -> None:

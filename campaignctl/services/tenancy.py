@@ -4,7 +4,6 @@ from campaignctl.domain.users import Actor
 from campaignctl.errors import InvalidInput
 from campaignctl.ports.metadata import OrganizationStore
 
-
 FIRST_NAME = "default"
 
 

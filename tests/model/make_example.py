@@ -81,7 +81,9 @@ def _lines(rng: random.Random) -> Iterator[bytes]:
     facts = sorted((_fact(rng, number) for number in range(EVENTS)), key=lambda fact: fact.instant)
     sent: list[tuple[int, bytes]] = []
     for place, fact in enumerate(facts):
-        sent.append((place + rng.choice((0, 0, 0, 0, 25)), _plain(fact) if rng.random() < 0.8 else _careless(rng, fact)))
+        sent.append(
+            (place + rng.choice((0, 0, 0, 0, 25)), _plain(fact) if rng.random() < 0.8 else _careless(rng, fact))
+        )
         draw = rng.random()
         if draw < 0.06:  # a retry: the same bytes, at once
             sent.append((place, _plain(fact)))
@@ -143,7 +145,9 @@ def _plain(fact: Fact) -> bytes:
         "event_type": fact.event_type,
         "region": fact.region,
     }
-    event |= {name: getattr(fact, name) for name in ("ad_group_id", "ad_id", "device", "currency", "impressions", "clicks")}
+    event |= {
+        name: getattr(fact, name) for name in ("ad_group_id", "ad_id", "device", "currency", "impressions", "clicks")
+    }
     for name in ("conversions", "spend", "revenue"):
         millionths = getattr(fact, name)
         sign = "-" if millionths < 0 else ""
@@ -228,7 +232,9 @@ QUESTIONS: tuple[Json, ...] = (
     _of(2, "2026-11-05", "2026-11-08", fill="zero", group_by="platform"),
     _together(*_ALL, timezone="UTC", currency="USD", granularity="total"),
     _together(*_ALL, timezone="UTC", currency="INR", group_by="campaign", granularity="weekly"),
-    _together("2026-10-12", "2026-10-14", timezone="Asia/Kolkata", currency="USD", group_by="campaign,platform", sort="clicks"),
+    _together(
+        "2026-10-12", "2026-10-14", timezone="Asia/Kolkata", currency="USD", group_by="campaign,platform", sort="clicks"
+    ),
 )
 
 

@@ -17,7 +17,9 @@ def as_arrays(rows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray,
 
 
 @settings(max_examples=200, deadline=None)
-@given(batches=st.lists(st.lists(entries, min_size=1, max_size=30), min_size=1, max_size=12), span_ms=st.integers(1, 2_000))
+@given(
+    batches=st.lists(st.lists(entries, min_size=1, max_size=30), min_size=1, max_size=12), span_ms=st.integers(1, 2_000)
+)
 def test_it_says_what_a_dict_says_within_the_span(batches: list[list[tuple[int, int, int]]], span_ms: int) -> None:
     window, model, now_ms = DedupWindow(span_ms), dict[int, tuple[int, int]](), 0
     for batch in batches:

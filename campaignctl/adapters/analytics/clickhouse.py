@@ -6,7 +6,7 @@ from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.console import Console
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
-from campaignctl.adapters.analytics.migrations import SchemaTables
+from campaignctl.adapters.analytics.migrations import MigrationLock, SchemaTables, alone
 from campaignctl.adapters.analytics.questions import EventSums
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class ClickHouseAnalytics(LandedEvents, EventSums, Console, SchemaTables):
     """The whole analytics store over one set of connections. May be used by several threads."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, *, migration_lock: MigrationLock = alone) -> None:
         super().__init__(clients)
         self._clients = clients
+        self._lock = migration_lock
 
     def ping(self) -> None:
         """Raise ``Unavailable`` unless the store answers."""

@@ -15,12 +15,12 @@ from campaignctl.errors import Unavailable
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-Settings = Mapping[str, str | int]
+Settings = Mapping[str, str | int | float]
 Connect = Callable[[Settings], "Client"]
 """Opens a connection whose statements run under the settings."""
 
 # One thread a question: a second one costs more than it brings for what a campaign's answer has to read.
-_ANSWERING: dict[str, str | int] = {
+_ANSWERING: Settings = {
     "max_threads": 1,
     "max_execution_time": 8,
     "max_rows_to_group_by": 1_000_000,
@@ -30,12 +30,12 @@ _ANSWERING: dict[str, str | int] = {
     "max_bytes_ratio_before_external_group_by": 0,
     "use_query_condition_cache": 0,
 }
-_LANDING: dict[str, str | int] = {"max_threads": 1, "max_insert_threads": 1}
+_LANDING: Settings = {"max_threads": 1, "max_insert_threads": 1}
 _WAIT_S = 10.0
 
 # One insert is one block, whatever the defaults of the engine's version: a block that was split in another way when it
 # is sent again is another block to the deduplication log. The blocks of a view are merged already.
-_ONE_BLOCK: dict[str, str | int] = {
+_ONE_BLOCK: Settings = {
     "async_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "max_insert_block_size": 1_000_000,

@@ -25,6 +25,11 @@ _REACHING_OUT = """
     url urlcluster viewexplain viewifpermitted ytsaurus
 """
 _SOURCES = frozenset(_REACHING_OUT.split())
+# Of an inner SELECT the engine takes settings even when it is read-only.
+_CLAUSES = {
+    "format": "FORMAT is not allowed; choose the output format with -o",
+    "settings": "SETTINGS is not allowed; there are --max-rows and --timeout",
+}
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_ROWS = 1_000_000
 
@@ -92,8 +97,8 @@ def read_only(statement: str) -> str:
 def _refuse_reaching_out(token: _Token, following: _Token) -> None:
     if token.name == "into" and following.name == "outfile":
         raise _refused("INTO OUTFILE is not allowed; redirect the output instead")
-    if token.kind == "word" and token.name == "format" and following.kind == "word":
-        raise _refused("FORMAT is not allowed; choose the output format with -o")
+    if token.kind == following.kind == "word" and token.name in _CLAUSES:
+        raise _refused(_CLAUSES[token.name])
     if token.name in _SOURCES and following.text == "(":
         raise _refused(f"{token.text}() is not allowed: only the analytics tables can be read")
     if token.name == "default" and following.text == ".":
@@ -116,7 +121,7 @@ def _limits(max_rows: int, timeout_s: float) -> Settings:
     return {
         "max_threads": 2,
         "limit": max_rows + 1,
-        "max_execution_time": max(1, round(timeout_s)),
+        "max_execution_time": timeout_s,
         "timeout_overflow_mode": "throw",
         "max_memory_usage": 512 * 1024 * 1024,
         "max_result_bytes": _MAX_BYTES,
@@ -142,5 +147,3 @@ def _answer(raw: bytes, max_rows: int) -> SqlAnswer:
 
 def _refused(message: str) -> InvalidInput:
     return InvalidInput((), message=message, code="invalid_query")
-
-

@@ -28,6 +28,7 @@ _ENGINE = {
     "query_condition_cache_size": _MIB,
     "mmap_cache_size": 0,
     "background_pool_size": 1,
+    "background_merges_mutations_concurrency_ratio": 1,
     "background_schedule_pool_size": 1,
     "background_common_pool_size": 1,
     "background_move_pool_size": 1,

@@ -75,6 +75,10 @@ def code_of(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
+def is_no_database(error: Exception) -> bool:
+    return code_of(error) == _UNKNOWN_DATABASE
+
+
 def short_message(error: Exception) -> str:
     """The engine's sentence, without the stack, the version and the statement's text."""
     text = str(error).split("\nTraceback", maxsplit=1)[0].split(" Stack trace:", maxsplit=1)[0]

@@ -1,6 +1,8 @@
 """Campaigns, the native campaigns they claim, and what ingestion and insights need of them."""
 
 from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import itemgetter
 
 from campaignctl.adapters.metadata.database import (
     Row,
@@ -199,20 +201,26 @@ def _link(row: Row) -> PlatformLink:
 
 
 def _read_facts(tx: Transaction, campaign_ids: Collection[int]) -> tuple[dict[int, CampaignFacts], set[int]]:
-    """The facts of those that exist, and which of these are not marked as having events."""
+    ids = filter(is_id, set(campaign_ids))
+    return facts_of(row for id_ in ids for row in tx.all("fetch_campaign_facts", campaign_id=id_))
+
+
+def facts_of(rows: Iterable[Row]) -> tuple[dict[int, CampaignFacts], set[int]]:
+    """The facts of the campaigns that exist, and which of these are not marked as having events.
+
+    ``rows`` are those of ``fetch_campaign_facts``, the ones of a campaign together.
+    """
     facts: dict[int, CampaignFacts] = {}
     unmarked: set[int] = set()
-    for campaign_id in filter(is_id, set(campaign_ids)):
-        rows = tx.all("fetch_campaign_facts", campaign_id=campaign_id)
-        if not rows:
-            continue
-        first = rows[0]
+    for campaign_id, group in groupby(rows, key=itemgetter("id")):
+        links = list(group)
+        first = links[0]
         facts[campaign_id] = CampaignFacts(
             id=campaign_id,
             organization_id=first["organization_id"],
             timezone=first["timezone"],
             currency=first["currency"],
-            platforms=tuple(row["platform"] for row in rows if row["platform"] is not None),
+            platforms=tuple(row["platform"] for row in links if row["platform"] is not None),
             version=first["version"],
             data_version=first["data_version"],
         )

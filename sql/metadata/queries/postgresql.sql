@@ -64,9 +64,27 @@ old AS MATERIALIZED (
 )
 DELETE FROM idempotency_keys WHERE (organization_id, user_id, key) IN (SELECT organization_id, user_id, key FROM old);
 
+-- fetch_facts_of_campaigns
+-- As fetch_campaign_facts, of many.
+SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version, l.platform
+FROM campaigns c
+LEFT JOIN platform_links l ON l.campaign_id = c.id
+WHERE c.id = ANY(CAST(:campaign_ids AS BIGINT[]))
+ORDER BY c.id, l.platform;
+
+-- mark_campaigns_as_having_events
+UPDATE campaigns SET has_events = 1
+FROM (
+    SELECT id AS due FROM campaigns
+    WHERE id = ANY(CAST(:campaign_ids AS BIGINT[])) AND has_events = 0
+    ORDER BY id
+    FOR NO KEY UPDATE
+) AS locked
+WHERE id = due;
+
 -- bump_all_data_versions
 UPDATE campaigns SET data_version = data_version + 1
-FROM (SELECT id AS due FROM campaigns WHERE id = ANY(:campaign_ids) ORDER BY id FOR NO KEY UPDATE) AS locked
+FROM (SELECT id AS due FROM campaigns WHERE id = ANY(CAST(:campaign_ids AS BIGINT[])) ORDER BY id FOR NO KEY UPDATE) AS locked
 WHERE id = due;
 
 -- put_all_rates

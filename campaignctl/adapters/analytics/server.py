@@ -1,0 +1,222 @@
+"""A ClickHouse server over HTTP.
+
+Nothing is connected when the store is opened: a server that is away makes each call ``Unavailable``, and calls work
+once it is there. All threads share one pool of connections. A call ends by itself, whatever the server does: 1 s to
+connect, 4 s more than the statement may run to answer, 60 s to take an insert. After a server did not answer, each call
+first asks it for a sign of life, so that a frozen server costs a second and not a statement's whole time.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
+
+from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
+from campaignctl.adapters.analytics.clients import Clients, Settings
+from campaignctl.adapters.analytics.failures import store_failures
+from campaignctl.adapters.analytics.form_fields import split_arrays
+from campaignctl.adapters.analytics.migration_claims import MigrationClaims
+from campaignctl.adapters.analytics.server_failures import Server, explained, native_port
+from campaignctl.adapters.sql_files import load_statements
+from campaignctl.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+CONNECT_S = 1
+SIGN_OF_LIFE_S = 1
+ANSWER_S = 4
+"""How long after the end of its time a statement may still be silent."""
+INSERT_S = 60
+_READERS = 16
+_DATABASE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SQL = load_statements("clickhouse", "queries", "lock.sql")
+# What an exception about the answer's shape may be: a driver that talks to something else than ClickHouse.
+_NOT_UNDERSTOOD = (ValueError, LookupError)
+
+
+def open_clickhouse(
+    host: str,
+    port: int,
+    database: str,
+    username: str,
+    password: str,
+    secure: bool = False,  # noqa: FBT001  # one of the parts of an address
+    *,
+    ca_file: str = "",
+    readers: int = _READERS,
+) -> ClickHouseAnalytics:
+    """The store on a server's ``database``, which ``migration_lock`` makes when there is none.
+
+    ``port`` is that of HTTP, or with ``secure`` that of HTTPS; ``ca_file`` names certificates to trust in place of the
+    system's. Up to ``readers`` questions run at a time. Nothing is connected yet.
+
+    Raises ``ConfigurationError`` for a name of a database that would have to be quoted.
+    Calls raise ``Unavailable`` while the server is away (the outcome of an insert is then unknown), and
+    ``ConfigurationError`` when what is there refuses the user, speaks something else or is too old.
+    """
+    if not _DATABASE.fullmatch(database):
+        raise ConfigurationError("clickhouse.database may hold letters, digits, hyphens and underscores only")
+    connections = _Connections(Server(host, port, secure), database, username, password, ca_file, readers)
+    clients = Clients(connections.open, readers=readers)
+    claims = MigrationClaims(clients)
+
+    @contextmanager
+    def migrating(wait_s: float) -> Iterator[None]:
+        with store_failures():
+            connections.ensure_database()
+        with claims.held(wait_s):
+            yield
+
+    return ClickHouseAnalytics(clients, migration_lock=migrating)
+
+
+@dataclass(slots=True)
+class _Connections:
+    """What all connections to one server share."""
+
+    server: Server
+    database: str
+    username: str
+    password: str = field(repr=False)
+    ca_file: str
+    readers: int
+    _lock: Lock = field(default_factory=Lock)
+    _clients: dict[int, HttpClient] = field(default_factory=dict)
+    _open: int = 0
+    _answers: bool = False
+    _pool: Any = None
+
+    def __post_init__(self) -> None:
+        # Given to the driver, so that no proxy of the environment is used for what is likely a neighbour.
+        self._pool = get_pool_manager(maxsize=self.readers + 2, ca_cert=self.ca_file or None)
+
+    def open(self, settings: Settings) -> "Client":
+        with self._lock:
+            self._open += 1
+        return cast("Client", _Connection(self, settings))
+
+    def closed(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._pool.clear()
+
+    def ensure_database(self) -> None:
+        """Make the database when there is none: only then is the right to do so needed."""
+        named = {"database": self.database}
+        with self.failures(console=False):
+            client = self.client(INSERT_S)
+            if not client.raw_query(_SQL["has_database"], parameters=named, use_database=False):
+                client.raw_query(_SQL["create_database"], parameters=named, use_database=False)
+
+    def client(self, timeout_s: int) -> HttpClient:
+        """The driver's client whose calls wait up to ``timeout_s`` for a byte. Its making asks the server."""
+        if not self._answers:
+            self._look_for_life()
+        client = self._clients.get(timeout_s)
+        if client is None:
+            client = self._clients.setdefault(timeout_s, self._connect(timeout_s))
+        return client
+
+    @contextmanager
+    def failures(self, *, console: bool) -> Iterator[None]:
+        try:
+            yield
+            self._answers = True
+        except (ClickHouseError, HTTPError) as error:
+            if getattr(error, "code", None) is None:
+                self._answers = False
+            raise explained(error, self.server, console=console) from error
+
+    def _look_for_life(self) -> None:
+        patience = Timeout(connect=CONNECT_S, read=SIGN_OF_LIFE_S)
+        response = self._pool.request("GET", f"{self.server.url}/ping", timeout=patience, retries=False)
+        if b"clickhouse-client" in response.data:
+            raise native_port(self.server)
+
+    def _connect(self, timeout_s: int) -> HttpClient:
+        try:
+            client = HttpClient(
+                interface="https" if self.server.secure else "http",
+                host=self.server.host,
+                port=self.server.port,
+                username=self.username,
+                password=self.password,
+                database=None,  # the driver's first questions need none, and there may be none yet
+                connect_timeout=CONNECT_S,
+                send_receive_timeout=timeout_s,
+                query_retries=0,
+                pool_mgr=self._pool,
+                autogenerate_session_id=False,  # statements of one session would wait for each other
+                autogenerate_query_id=False,
+                form_encode_query_params=True,
+                show_clickhouse_errors=True,
+                tz_source="server",
+            )
+        except _NOT_UNDERSTOOD as error:
+            raise explained(error, self.server, console=False) from error
+        client.http_retries = 0
+        client.database = self.database
+        return client
+
+
+class _Connection:
+    """The part of the driver's client that the store uses, with the server's peculiarities taken care of."""
+
+    def __init__(self, shared: _Connections, settings: Settings) -> None:
+        self._shared = shared
+        self._settings = dict(settings)
+        self._console = "readonly" in self._settings
+        self._timeout_s = ANSWER_S + math.ceil(float(settings.get("max_execution_time", INSERT_S - ANSWER_S)))
+        self._closed = False
+
+    def raw_query(
+        self,
+        query: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Settings | None = None,
+        fmt: str | None = None,
+    ) -> bytes:
+        text, fields = split_arrays(query, parameters or {})
+        with self._client() as client:
+            return client.raw_query(text, parameters=fields, settings=self._under(settings), fmt=fmt)
+
+    def command(self, cmd: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None) -> None:
+        # The driver's own puts parameters into the URL, which holds a mebibyte at most.
+        self.raw_query(cmd, parameters, settings)
+
+    def raw_insert(self, table: str, *, insert_block: bytes, fmt: str, settings: Settings) -> None:
+        with self._client() as client:
+            client.raw_insert(table, insert_block=insert_block, fmt=fmt, settings=self._under(settings))
+
+    def query_column_block_stream(
+        self, query: str, parameters: Mapping[str, Any], settings: Settings
+    ) -> AbstractContextManager[Any]:
+        text, fields = split_arrays(query, parameters)
+        with self._client() as client:
+            return client.query_column_block_stream(text, parameters=fields, settings=self._under(settings))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._shared.closed()
+
+    @contextmanager
+    def _client(self) -> Iterator[HttpClient]:
+        if self._closed:
+            raise Unavailable("the analytics store is closed", service="analytics")
+        with self._shared.failures(console=self._console):
+            yield self._shared.client(self._timeout_s)
+
+    def _under(self, settings: Settings | None) -> dict[str, Any]:
+        return {**self._settings, **(settings or {})}

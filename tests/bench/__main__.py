@@ -1,0 +1,125 @@
+"""``python -m tests.bench [--events N]``: how fast the product is on this machine, beside the plainest thing that works.
+
+Only ratios within one run mean anything: variants take turns, each in a process of its own, and medians are shown.
+Nothing here asserts.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tests.bench.events import DAYS, write_events
+from tests.bench.usage import MIB
+from tests.support.program import REPOSITORY
+
+VARIANTS = {
+    "worker": "the worker, from the log",
+    "log": "a producer and the worker",
+    "intake": "POST /events and the worker",
+    "plain": "the plainest loop",
+}
+_LATENCY_EVENTS = 100_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed in ratios.")
+    parser.add_argument("--events", type=int, default=200_000, metavar="N", help="events of a round (default: 200000)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (default: 3)")
+    parser.add_argument(
+        "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
+    )
+    parser.add_argument("--only", choices=("ingest", "latency", "memory"), help="one part alone")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="campaignctl-bench-") as home:
+        directory = Path(home)
+        if chosen.only in (None, "ingest"):
+            ingest(directory, chosen.events, chosen.rounds, chosen.days)
+        if chosen.only == "memory":
+            memory(directory, chosen.events)
+        if chosen.only in (None, "latency"):
+            latency(directory)
+    return 0
+
+
+def ingest(directory: Path, events: int, rounds: int, days: int) -> None:
+    file = directory / "events.ndjson"
+    size_bytes = write_events(file, events, days=days)
+    print(
+        f"ingestion: {events:,} events of {days} days, {size_bytes / events:.0f} bytes each, {rounds} rounds, medians"
+    )
+    results: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for turn in range(rounds):
+        for variant in VARIANTS:
+            results[variant].append(_measured("tests.bench.ingest", variant, file, directory / f"{variant}-{turn}"))
+    plain = _median(results["plain"], "seconds"), _median(results["plain"], "cpu_s")
+    print(f"  {'':32}{'events/s':>10}{'CPU-s/M':>9}{'time':>7}{'CPU':>7}  {'RSS MiB':>8}")
+    for variant, name in VARIANTS.items():
+        seconds, cpu_s = _median(results[variant], "seconds"), _median(results[variant], "cpu_s")
+        top = statistics.median(max(one["rss_mib"]) for one in results[variant])
+        print(
+            f"  {name:32}{events / seconds:>10,.0f}{cpu_s / events * 1e6:>9.1f}"
+            f"{seconds / plain[0]:>6.2f}x{cpu_s / plain[1]:>6.2f}x  {top:>8.0f}"
+        )
+    print(f"  (time and CPU beside {VARIANTS['plain']}, which drops bad records and counts copies twice)")
+
+
+def memory(directory: Path, events: int) -> None:
+    file = directory / "events.ndjson"
+    write_events(file, events)
+    result = _measured("tests.bench.ingest", "worker", file, directory / "memory")
+    samples = result["rss_mib"]
+    tenths = [statistics.median(samples[len(samples) * n // 10 : len(samples) * (n + 1) // 10]) for n in range(10)]
+    print(f"memory over {events:,} events, MiB, tenth by tenth: {' '.join(f'{one:.0f}' for one in tenths)}")
+    window, ids = result["window_mib"], result["rows"]
+    print(
+        f"  highest {max(samples):.0f}; the deduplication window is {window:.0f} of it, {window * MIB / ids:.0f} bytes an id"
+    )
+    print(f"  without the window: last tenth / third tenth {(tenths[-1] - window) / (tenths[2] - 0.25 * window):.2f}")
+
+
+def latency(directory: Path) -> None:
+    file = directory / "latency.ndjson"
+    write_events(file, _LATENCY_EVENTS)
+    taken = _measured("tests.bench.latency", file, directory / "latency")
+    print(f"answers, one at a time, {_LATENCY_EVENTS:,} events of 50 campaigns, ms")
+    print(f"  {'':32}{'median':>8}{'p95':>8}   beside")
+    for name, beside in (
+        ("trivial route", None),
+        ("unchanged (304)", "trivial route"),
+        ("cached", "trivial route"),
+        ("computed, days", "bare statement, days"),
+        ("bare statement, days", None),
+        ("computed, hours", "bare statement, hours"),
+        ("bare statement, hours", None),
+    ):
+        ratio = f"{taken[name][0] / taken[beside][0]:>5.2f}x {beside}" if beside else ""
+        print(f"  {name:32}{taken[name][0]:>8.2f}{taken[name][1]:>8.2f}  {ratio}")
+    print(f"  computed / cached: {taken['computed, days'][0] / taken['cached'][0]:.1f}x")
+
+
+def _measured(module: str, *arguments: object) -> Any:
+    """Run one variant in a process of its own; answers what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    if ran.returncode:
+        raise SystemExit(f"{module} failed:\n{ran.stderr[-3000:]}")
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def _median(results: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(float(one[name]) for one in results)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,526 @@
+"""What every analytics store must do, written against the ports alone.
+
+A test module inherits ``AnalyticsContract`` and gives it the fixture ``harness``: ``open`` gives the store, set up and
+ready; after ``close`` another process can have it. What no port can do (spoiling things) the harness does.
+"""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from campaignctl.domain.insights import Dimension
+from campaignctl.domain.periods import (
+    DayRange,
+    Granularity,
+    WeekStart,
+    buckets_of_days,
+    timeline_of_buckets,
+    timeline_of_days,
+)
+from campaignctl.errors import Unavailable
+from campaignctl.ports.analytics import (
+    ConflictRows,
+    EventStore,
+    InsightStore,
+    OffsetRange,
+    SqlConsole,
+    SumsQuestion,
+)
+from campaignctl.ports.schema import MigrationTarget
+from tests.contracts.analytics_rows import (
+    DAY_US,
+    DAYS,
+    FIRST_DAY,
+    PARTITION,
+    TOPIC,
+    Row,
+    day_number,
+    days_of,
+    event_rows,
+    last_day,
+    random_rows,
+    row,
+    stored_by,
+    sums_by,
+)
+
+ROOT = Path(__file__).parents[2]
+TEXTS = (
+    "it's",
+    'say "hi"',
+    "a\\b",
+    "\\'",
+    "tab\there",
+    "line\nbreak",
+    "nul\0in",
+    "é漢😀",
+    "{a:b}",
+    "x" * 128,
+    "😀" * 128,
+    "",
+)
+
+
+class Store(EventStore, InsightStore, SqlConsole, MigrationTarget, Protocol):
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Harness(Protocol):
+    place: str
+
+    def open(self) -> Store: ...
+
+    def close(self) -> None: ...
+
+    def cut_off(self, store: Store, rows: Sequence[Row], token: str) -> None:
+        """Land whole months of a batch in the raw table alone, as an insert does that is killed on its way."""
+        ...
+
+    def drift(self, store: Store, day: int, impressions: int) -> None:
+        """Make the rollup wrong: impressions of campaign 1 on meta in ZZ that never happened."""
+        ...
+
+    def forget_window(self, store: Store, table: str) -> None: ...
+
+    def merge(self, store: Store) -> None:
+        """Have all background merging done at once."""
+        ...
+
+
+class AnalyticsContract:
+    # Landing
+
+    def test_an_empty_store_answers(self, harness: Harness) -> None:
+        store = harness.open()
+        assert store.newest_offset(TOPIC, PARTITION) is None
+        assert list(store.landed_before(TOPIC, PARTITION, 10**9, 0)) == []
+        assert list(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 0, 10**9))) == []
+        assert len(store.find_by_instant([(1, "a", 0)], _NOTHING)) == 0
+        assert len(store.find_by_id([(1, "a")], _NOTHING)) == 0
+        assert len(store.find_by_instant([], _NOTHING)) == len(store.find_by_id([], _NOTHING)) == 0
+        assert _by_day(store) == _by_time(store) == {}
+        assert store.newest_events([1, 2]) == {}
+        store.append_events(event_rows([]), "nothing")
+        store.reconcile_rollup({}, "nothing")
+
+    def test_rows_land_in_the_raw_table_and_in_the_rollup(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(1, 300)
+        store.append_events(event_rows(rows), "one")
+        _assert_exact(store, rows)
+
+    def test_a_token_lands_its_rows_once(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(2, 200)
+        for _ in range(3):
+            store.append_events(event_rows(rows), "same")
+        _assert_exact(store, rows)
+        store.append_events(event_rows(rows), "another")
+        _assert_exact(store, [*rows, *rows])
+
+    def test_a_token_outlives_the_process(self, harness: Harness) -> None:
+        rows = random_rows(3, 100)
+        harness.open().append_events(event_rows(rows), "kept")
+        harness.close()
+        store = harness.open()
+        store.append_events(event_rows(rows), "kept")
+        _assert_exact(store, rows)
+
+    def test_an_insert_that_was_cut_off_is_completed_by_its_token(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(4, 200)
+        september = day_number(date(2026, 9, 1))
+        harness.cut_off(store, [one for one in rows if one["day"] < september], "cut off")
+        assert _by_day(store) == {} != _by_time(store)
+        for _ in range(2):
+            store.append_events(event_rows(rows), "cut off")
+            _assert_exact(store, rows)
+
+    def test_one_token_from_many_threads_lands_once(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(5, 200)
+        with ThreadPoolExecutor(4) as pool:
+            for landed in [pool.submit(store.append_events, event_rows(rows), f"at once {n // 4}") for n in range(12)]:
+                landed.result()
+        _assert_exact(store, [*rows, *rows, *rows])
+
+    def test_a_batch_may_span_ten_years(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(n, event_time_us=(day_number(date(2016, 1, 15)) + 30 * n) * DAY_US) for n in range(130)]
+        store.append_events(event_rows(rows), "long")
+        assert len(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 0, 1000))) == 130
+
+    def test_texts_survive(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(n, event_id=text or "-", ad_group_id=text, ad_id=text, device=text) for n, text in enumerate(TEXTS)]
+        store.append_events(event_rows(rows), "texts")
+        found = store.find_by_id([(1, text or "-") for text in TEXTS], _NOTHING)
+        assert sorted(found.event_id) == sorted(text or "-" for text in TEXTS)
+        group_by = (Dimension.AD_GROUP, Dimension.AD, Dimension.DEVICE)
+        labels = {key[1:4] for key in _by_time(store, group_by)}
+        assert labels == {(text, text, text) for text in TEXTS}
+
+    def test_columns_may_have_many_labels(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(n, device=f"{n % 70_000:x}" * (n % 3), region=f"US-{n % 300}") for n in range(70_000)]
+        store.append_events(event_rows(rows), "labels")
+        found = {key[1]: sums[3] for key, sums in _by_time(store, (Dimension.DEVICE,)).items()}
+        assert found == {key[0]: sums[3] for key, sums in sums_by(rows, "device").items()}
+        by_region = {key[1]: sums[3] for key, sums in _by_day(store, (Dimension.REGION,)).items()}
+        assert by_region == {key[0]: sums[3] for key, sums in sums_by(rows, "region").items()}
+
+    def test_sums_are_exact_beyond_64_bits(self, harness: Harness) -> None:
+        store = harness.open()
+        huge = {"impressions": 10**16, "clicks": 2**53 + 1, "spend_micros": 10**15 - 1, "revenue_micros": -(10**15) + 1}
+        rows = [row(n, **huge) for n in range(3_000)]
+        store.append_events(event_rows(rows), "huge")
+        _assert_exact(store, rows)
+        assert sum(one["impressions"] for one in rows) > 2**64
+
+    def test_adjustments_may_bring_sums_below_zero(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(0, impressions=-5, spend_micros=-1), row(1, impressions=5), row(2, clicks=-(10**16))]
+        store.append_events(event_rows(rows), "negative")
+        _assert_exact(store, rows)
+
+    def test_rows_of_nothing_but_zeros_stay(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(0, spend_micros=0)]), "zero")
+        harness.merge(store)
+        assert _by_day(store) == _by_time(store) == {(0, "USD", -1): (0, 0, 0, 0, 0)}
+
+    def test_merging_changes_nothing(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(6, 400)
+        for n in range(8):
+            store.append_events(event_rows(rows[n * 50 : n * 50 + 50]), f"part {n}")
+        newest = store.newest_events(_CAMPAIGNS)
+        harness.merge(store)
+        _assert_exact(store, rows)
+        assert store.newest_events(_CAMPAIGNS) == newest == _newest(rows)
+
+    def test_conflicts_land_once(self, harness: Harness) -> None:
+        store = harness.open()
+        times_us, times_ms = [FIRST_US, FIRST_US], [1, 2]
+        values = [b'{"a": "\xff\x00\'"}', b"x" * 200_000]
+        rows = ConflictRows([1, 2], ["a", "b"], times_us, values, [5, 6], times_ms, TOPIC, PARTITION)
+        for _ in range(2):
+            store.append_conflicts(rows, "conflicts")
+        asked = "SELECT campaign_id, event_id, hex(value), koff FROM event_conflicts ORDER BY koff"
+        answer = store.run_sql(asked, {}, max_rows=10, timeout_s=5)
+        assert answer.rows == [[1, "a", values[0].hex().upper(), 5], [2, "b", values[1].hex().upper(), 6]]
+
+    def test_killed_in_the_middle_of_inserts_a_replay_makes_it_exact(self, harness: Harness) -> None:
+        batches, size = 30, 2_000
+        harness.open()
+        rng = random.Random(7)
+        for _ in range(3):
+            harness.close()
+            _run_and_kill(harness.place, batches, size, after_s=rng.uniform(0.05, 0.6))
+            harness.open().ping()
+        store, every = harness.open(), []
+        for number in range(batches):
+            rows = random_rows(number, size, first_offset=number * size)
+            store.append_events(event_rows(rows), f"batch-{number}")
+            every += rows
+        _repair(store, every)
+        _assert_exact(store, every)
+
+    # What has landed
+
+    def test_landed_rows_are_read_back(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(8, 500)
+        store.append_events(event_rows(rows), "here")
+        store.append_events(event_rows(random_rows(9, 50), partition=PARTITION + 1), "elsewhere")
+        store.append_events(event_rows(random_rows(10, 50), topic_id=TOPIC + 1), "other topic")
+        since = rows[100]["times_ms"]
+        seen = [
+            one
+            for chunk in store.landed_before(TOPIC, PARTITION, 400, since)
+            for one in zip(
+                chunk.campaign_id,
+                chunk.event_id,
+                chunk.event_time_us,
+                chunk.times_ms,
+                chunk.fingerprint.tolist(),
+                strict=True,
+            )
+        ]
+        names = ("campaign_id", "event_id", "event_time_us", "times_ms", "fingerprint")
+        assert sorted(seen) == sorted(tuple(one[name] for name in names) for one in rows[100:400])
+
+    def test_a_window_is_read_in_chunks(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(n) for n in range(150_000)]
+        store.append_events(event_rows(rows), "many")
+        sizes = [len(chunk) for chunk in store.landed_before(TOPIC, PARTITION, 10**9, 0)]
+        assert sum(sizes) == 150_000
+        assert max(sizes) <= 100_000
+
+    def test_a_window_may_be_left_half_read(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(n) for n in range(100_000)]), "many")
+        for _ in range(10):  # more than there are connections
+            chunks = iter(store.landed_before(TOPIC, PARTITION, 10**9, 0))
+            next(chunks)
+            chunks.close()  # type: ignore[attr-defined]
+        assert store.newest_offset(TOPIC, PARTITION) == 99_999
+
+    def test_offsets_of_a_range(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(n) for n in (9, 5, 2**40, 7)]), "holes")
+        assert list(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 5, 9))) == [5, 7]
+        assert store.newest_offset(TOPIC, PARTITION) == 2**40
+        assert store.newest_offset(TOPIC, PARTITION + 1) is None
+
+    def test_events_are_found_outside_of_a_range(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(n, event_time_us=FIRST_US + n) for n in range(6)]), "some")
+        copy = row(9, event_id="event-4", event_time_us=FIRST_US + 4, campaign_id=2)
+        store.append_events(event_rows([copy], partition=PARTITION + 1), "other campaign")
+        own = OffsetRange(TOPIC, PARTITION, 2, 4)
+        keys = [(1, f"event-{n}", FIRST_US + n) for n in range(8)]
+        assert sorted(store.find_by_instant(keys, own).event_id) == ["event-0", "event-1", "event-4", "event-5"]
+        assert len(store.find_by_instant([(1, "event-0", FIRST_US + 1)], own)) == 0
+        found = store.find_by_id([(1, "event-0"), (2, "event-4"), (3, "event-5"), (1, "event-2")], own)
+        assert sorted(zip(found.campaign_id, found.event_id, strict=True)) == [(1, "event-0"), (2, "event-4")]
+        elsewhere = OffsetRange(TOPIC, PARTITION + 1, 2, 4)
+        assert list(store.find_by_id([(1, "event-2")], elsewhere).fingerprint) == [2**64 - 3]
+
+    def test_ten_thousand_keys_are_looked_up_at_once(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(n, event_id=f"{n:0128d}") for n in range(5_000)]), "some")
+        keys = [(1, f"{n:0128d}", FIRST_US) for n in range(10_000)]
+        assert len(store.find_by_instant(keys, _NOTHING)) == 5_000
+        assert len(store.find_by_id([key[:2] for key in keys], _NOTHING)) == 5_000
+
+    # The rollup
+
+    def test_the_rollup_is_brought_back_to_its_raw_rows(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(11, 300)
+        store.append_events(event_rows(rows), "rows")
+        day = days_of(rows)[1][0]
+        harness.drift(store, day, 1_000)
+        harness.drift(store, day_number(last_day()) + 1, 5)  # a day without any raw row
+        with pytest.raises(AssertionError):
+            _assert_exact(store, rows)
+        store.reconcile_rollup({1: [day, day_number(last_day()) + 1], 77: [day]}, "heal")
+        _assert_exact(store, rows)
+        for token in ("heal", "heal again"):
+            store.reconcile_rollup(days_of(rows), token)
+            _assert_exact(store, rows)
+        harness.merge(store)
+        _assert_exact(store, rows)
+
+    def test_only_the_days_asked_for_are_brought_back(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows([row(0), row(1, event_time_us=FIRST_US + DAY_US)]), "rows")
+        first = day_number(FIRST_DAY)
+        harness.drift(store, first, 10)
+        harness.drift(store, first + 1, 10)
+        store.reconcile_rollup({1: [first + 1]}, "one day")
+        assert {key[0]: sums[0] for key, sums in _by_day(store, daily=True).items()} == {0: 10, 1: 0}
+
+    def test_tables_without_a_window_are_named(self, harness: Harness) -> None:
+        store = harness.open()
+        assert list(store.missing_windows()) == []
+        harness.forget_window(store, "rollup_1d")
+        assert list(store.missing_windows()) == ["rollup_1d"]
+
+    # Questions
+
+    def test_both_roads_give_the_sums(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(12, 600)
+        store.append_events(event_rows(rows), "rows")
+        for granularity in (Granularity.DAILY, Granularity.WEEKLY, Granularity.MONTHLY, Granularity.TOTAL):
+            for names in ((), ("platform",), ("region", "campaign"), ("campaign", "region", "platform")):
+                group_by = tuple(map(Dimension, names))
+                expected = _expected(rows, granularity, group_by)
+                assert _by_day(store, group_by, granularity=granularity) == expected
+                assert _by_time(store, group_by, granularity=granularity) == expected
+
+    def test_questions_are_narrowed(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(13, 400)
+        store.append_events(event_rows(rows), "rows")
+        for platforms, regions in (
+            (("meta", "tiktok"), ()),
+            ((), ("US",)),
+            (("google",), ("US-CA", "IN")),
+            ((), ("FR",)),
+        ):
+            kept = [
+                one
+                for one in rows
+                if (not platforms or one["platform"] in platforms)
+                and (not regions or {one["region"], one["region"][:2]} & set(regions))
+            ]
+            narrowed = {"platforms": platforms, "regions": regions}
+            expected = _expected(kept, Granularity.TOTAL, ())
+            assert _by_day(store, granularity=Granularity.TOTAL, **narrowed) == expected
+            assert _by_time(store, granularity=Granularity.TOTAL, **narrowed) == expected
+
+    def test_instants_belong_to_days_of_the_asked_zone(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(14, 500)
+        store.append_events(event_rows(rows), "rows")
+        zone = ZoneInfo("Australia/Lord_Howe")
+        days = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+        found = _by_time(store, days=days, zone=zone)
+        expected: set[int] = set()
+        for one in rows:
+            local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=one["event_time_us"])).astimezone(zone)
+            if days.first <= local.date() <= days.last:
+                expected.add((local.date() - days.first).days)
+        assert {key[0] for key in found} == expected
+
+    def test_stretches_that_nobody_owns_are_left_out(self, harness: Harness) -> None:
+        store = harness.open()
+        zone, day = ZoneInfo("America/Goose_Bay"), date(2010, 11, 7)  # at 00:01 clocks went back to 23:01 of the 6th
+        minute = 60_000_000
+        midnight = round(datetime(2010, 11, 7, tzinfo=zone).timestamp()) * 1_000_000
+        times = [midnight - 1, midnight, midnight + minute, midnight + 60 * minute, midnight + 61 * minute]
+        rows = [row(n, event_time_us=time_us, spend_micros=10**n) for n, time_us in enumerate(times)]
+        store.append_events(event_rows(rows), "rows")
+        found = _by_time(store, days=DayRange(day, day), zone=zone)
+        assert found == {(0, "USD", -1): (0, 0, 0, 11_010, 0)}
+
+    def test_the_newest_events(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(15, 100)
+        store.append_events(event_rows(rows), "rows")
+        assert store.newest_events(_CAMPAIGNS) == _newest(rows)
+        assert store.newest_events([1]) == _newest([one for one in rows if one["campaign_id"] == 1])
+        assert store.newest_events([99]) == {}
+
+    def test_questions_and_batches_do_not_wait_for_each_other(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = random_rows(16, 2_000)
+        with ThreadPoolExecutor(6) as pool:
+            landing = [
+                pool.submit(store.append_events, event_rows(rows[n * 100 : n * 100 + 100]), f"t{n}") for n in range(20)
+            ]
+            asking = [pool.submit(_by_time, store) for _ in range(40)]
+            for one in [*landing, *asking]:
+                one.result()
+        _assert_exact(store, rows)
+
+    # The schema, and the end
+
+    def test_migrations_are_applied_once(self, harness: Harness) -> None:
+        store = harness.open()
+        known = {migration.number: migration for migration in store.migrations()}
+        applied = store.applied()
+        assert store.name == "analytics"
+        assert {n: (m.name, m.checksum) for n, m in applied.items()} == {
+            n: (m.name, m.checksum) for n, m in known.items()
+        }
+        store.append_events(event_rows([row(0)]), "rows")
+        for migration in store.migrations():
+            store.apply(migration)  # as after a crash before it was recorded
+        assert store.applied() == applied
+        store.append_events(event_rows([row(0)]), "rows")
+        _assert_exact(store, [row(0)])
+
+    def test_a_closed_store_is_unavailable(self, harness: Harness) -> None:
+        store = harness.open()
+        store.ping()
+        harness.close()
+        with pytest.raises(Unavailable):
+            store.ping()
+        with pytest.raises(Unavailable):
+            store.append_events(event_rows([row(0)]), "late")
+
+
+FIRST_US = day_number(FIRST_DAY) * DAY_US
+_NOTHING = OffsetRange(0, 0, 0, 0)
+_CAMPAIGNS = range(1, 6)
+_RANGE = DayRange(FIRST_DAY, last_day())
+_UTC = ZoneInfo("UTC")
+
+
+def _by_day(
+    store: Store,
+    group_by: Sequence[Dimension] = (),
+    *,
+    granularity: Granularity = Granularity.TOTAL,
+    daily: bool = False,
+    **narrowed: Any,
+) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    granularity = Granularity.DAILY if daily else granularity
+    starts = [bucket.days.first for bucket in buckets_of_days(_RANGE, granularity, WeekStart.MONDAY)]
+    question = _question(group_by, **narrowed)
+    return stored_by(store.sums_by_day(question, starts, FIRST_DAY + timedelta(days=DAYS)), group_by)
+
+
+def _by_time(
+    store: Store,
+    group_by: Sequence[Dimension] = (),
+    *,
+    granularity: Granularity | None = None,
+    days: DayRange = _RANGE,
+    zone: ZoneInfo = _UTC,
+    **narrowed: Any,
+) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    granularity = granularity or (Granularity.TOTAL if days == _RANGE else Granularity.DAILY)
+    buckets = buckets_of_days(days, granularity, WeekStart.MONDAY)
+    timelines = timeline_of_buckets(buckets, days, zone), timeline_of_days(days, zone)
+    return stored_by(store.sums_by_time(_question(group_by, **narrowed), *timelines), group_by)
+
+
+def _question(
+    group_by: Sequence[Dimension], platforms: Sequence[str] = (), regions: Sequence[str] = ()
+) -> SumsQuestion:
+    return SumsQuestion(list(_CAMPAIGNS), platforms, regions, group_by, "USD")
+
+
+def _expected(
+    rows: Sequence[Row], granularity: Granularity, group_by: Sequence[Dimension]
+) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    buckets = buckets_of_days(_RANGE, granularity, WeekStart.MONDAY)
+    bucket_of = {day_number(day): n for n, bucket in enumerate(buckets) for day in bucket.days}
+    first = day_number(FIRST_DAY)
+    marked = [
+        {**one, "bucket": bucket_of[one["day"]], "money_day": -1 if one["currency"] == "USD" else one["day"] - first}
+        for one in rows
+    ]
+    return sums_by(marked, "bucket", *(dimension.member for dimension in group_by), "currency", "money_day")
+
+
+def _assert_exact(store: Store, rows: Sequence[Row]) -> None:
+    """The raw rows and the rollup, by campaign, platform and region of each day, say what the rows say."""
+    group_by = (Dimension.CAMPAIGN, Dimension.PLATFORM, Dimension.REGION)
+    expected = _expected(rows, Granularity.DAILY, group_by)
+    assert _by_time(store, group_by, granularity=Granularity.DAILY) == expected
+    found = _by_day(store, group_by, granularity=Granularity.DAILY)
+    assert {key: sums for key, sums in found.items() if key in expected or any(sums)} == expected
+
+
+def _newest(rows: Sequence[Row]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for one in rows:
+        newest[one["platform"]] = max(newest.get(one["platform"], 0), one["event_time_us"])
+    return newest
+
+
+def _run_and_kill(place: str, batches: int, size: int, after_s: float) -> None:
+    command = [sys.executable, "-m", "tests.contracts.analytics_process", place, str(batches), str(size)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(after_s)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _repair(store: Store, rows: Sequence[Row]) -> None:
+    """What a worker does after an uncertain insert: a token can be known although its rows are lost."""
+    landed = set(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 0, 10**9)))
+    missing = [one for one in rows if one["offsets"] not in landed]
+    store.append_events(event_rows(missing), "repair")
+    store.reconcile_rollup(days_of(rows), "repair rollup")

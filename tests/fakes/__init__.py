@@ -1,0 +1,1 @@
+"""Stores in memory that keep their ports' promises, and fail on demand."""

@@ -1,0 +1,186 @@
+"""The event half of the analytics store, in memory, with the ways in which a real one fails."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from campaignctl.errors import Unavailable
+from campaignctl.ports.analytics import ConflictRows, EventRows, OffsetRange, SeenEvents
+
+METRICS = ("impressions", "clicks", "conversions_millionths", "spend_micros", "revenue_micros")
+RollupKey = tuple[int, int, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One landed event."""
+
+    event_id: str
+    campaign_id: int
+    day: int
+    event_time_us: int
+    platform: str
+    event_type: str
+    region: str
+    ad_group_id: str
+    ad_id: str
+    device: str
+    currency: str
+    impressions: int
+    clicks: int
+    conversions_millionths: int
+    spend_micros: int
+    revenue_micros: int
+    fingerprint: int
+    offset: int
+    time_ms: int
+    topic_id: int
+    partition: int
+
+    @property
+    def rollup_key(self) -> RollupKey:
+        return self.campaign_id, self.day, self.platform, self.region, self.currency
+
+    @property
+    def metrics(self) -> tuple[int, ...]:
+        return 1, *(getattr(self, name) for name in METRICS)
+
+
+def rows_of(rows: EventRows) -> list[Row]:
+    """The columns as rows; also proves that they are of one length."""
+    columns = {field.name: getattr(rows, field.name) for field in fields(EventRows)}
+    names = {"offsets": "offset", "times_ms": "time_ms"}
+    sequences = {names.get(n, n): v for n, v in columns.items() if not isinstance(v, int)}
+    lists = {n: v.tolist() if isinstance(v, np.ndarray) else list(v) for n, v in sequences.items()}
+    assert {len(v) for v in lists.values()} == {len(rows)}
+    constants = {"topic_id": rows.topic_id, "partition": rows.partition}
+    return [Row(**dict(zip(lists, values, strict=True)), **constants) for values in zip(*lists.values(), strict=True)]
+
+
+class FakeEventStore:
+    """An ``EventStore``. ``fault`` is called with the name of each write before it happens.
+
+    What it answers decides: None lets the write happen, "before" fails without a trace, "after" lands it and then
+    fails, "half" lands every second row and then fails, "hole" remembers the token, lands nothing and then fails,
+    "rollup" lands the rows without their sums and then fails.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.conflicts: list[tuple[int, str, int, bytes]] = []
+        self.rollup: dict[RollupKey, list[int]] = {}
+        self.fault: Callable[[str], str | None] = lambda name: None
+        self.inserts: list[tuple[str, int]] = []
+        self.lookups: Counter[str] = Counter()
+        self.missing: list[str] = []
+        self._landed: dict[str, set[int]] = {}
+        self._conflict_tokens: set[str] = set()
+
+    def append_events(self, rows: EventRows, token: str, /) -> None:
+        fault = self._before("append_events")
+        landed = self._landed.setdefault(token, set())
+        new = [row for row in rows_of(rows) if row.offset not in landed]
+        self.inserts.append((token, len(new)))
+        kept = {"half": new[::2], "hole": []}.get(fault or "", new)
+        landed |= {row.offset for row in (new if fault == "hole" else kept)}
+        self.rows += kept
+        for row in kept if fault != "rollup" else []:
+            self._add(row.rollup_key, row.metrics)
+        self._after(fault)
+
+    def append_conflicts(self, rows: ConflictRows, token: str, /) -> None:
+        fault = self._before("append_conflicts")
+        if token not in self._conflict_tokens:
+            self._conflict_tokens.add(token)
+            self.conflicts += zip(rows.campaign_id, rows.event_id, rows.offsets, rows.value, strict=True)
+        self._after(fault)
+
+    def landed_before(self, topic_id: int, partition: int, offset: int, since_ms: int, /) -> Iterator[SeenEvents]:
+        self._before("landed_before")
+        there = [r for r in self._of(topic_id, partition) if r.offset < offset and r.time_ms >= since_ms]
+        for start in range(0, len(there), 100):
+            yield _seen(there[start : start + 100][::-1])
+
+    def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
+        self._before("newest_offset")
+        return max((row.offset for row in self._of(topic_id, partition)), default=None)
+
+    def find_by_instant(self, keys: Sequence[tuple[int, str, int]], excluding: OffsetRange, /) -> SeenEvents:
+        self._before("find_by_instant")
+        self.lookups["find_by_instant"] += len(keys)
+        assert len(keys) <= 10_000
+        wanted = set(keys)
+        return _seen([r for r in self._outside(excluding) if (r.campaign_id, r.event_id, r.event_time_us) in wanted])
+
+    def find_by_id(self, keys: Sequence[tuple[int, str]], excluding: OffsetRange, /) -> SeenEvents:
+        self._before("find_by_id")
+        self.lookups["find_by_id"] += len(keys)
+        assert len(keys) <= 10_000
+        wanted = set(keys)
+        return _seen([r for r in self._outside(excluding) if (r.campaign_id, r.event_id) in wanted])
+
+    def landed_offsets(self, offsets: OffsetRange, /) -> Sequence[int]:
+        self._before("landed_offsets")
+        there = self._of(offsets.topic_id, offsets.partition)
+        return sorted({row.offset for row in there if offsets.start <= row.offset < offsets.end})
+
+    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], token: str, /) -> None:
+        fault = self._before("reconcile_rollup")
+        touched = {(campaign, day) for campaign, some in days.items() for day in some}
+        for key in [key for key in self.rollup if key[:2] in touched]:
+            del self.rollup[key]
+        for row in self.rows:
+            if (row.campaign_id, row.day) in touched:
+                self._add(row.rollup_key, row.metrics)
+        self._after(fault)
+
+    def missing_windows(self) -> Sequence[str]:
+        self._before("missing_windows")
+        return self.missing
+
+    def true_rollup(self) -> dict[RollupKey, list[int]]:
+        """What the rollup must hold, computed from the rows."""
+        sums: dict[RollupKey, list[int]] = {}
+        for row in self.rows:
+            sums[row.rollup_key] = [a + b for a, b in zip(sums.get(row.rollup_key, [0] * 6), row.metrics, strict=True)]
+        return sums
+
+    def _add(self, key: RollupKey, metrics: Sequence[int]) -> None:
+        self.rollup[key] = [a + b for a, b in zip(self.rollup.get(key, [0] * 6), metrics, strict=True)]
+
+    def _of(self, topic_id: int, partition: int) -> list[Row]:
+        return [row for row in self.rows if (row.topic_id, row.partition) == (topic_id, partition)]
+
+    def _outside(self, excluded: OffsetRange) -> list[Row]:
+        home = (excluded.topic_id, excluded.partition)
+        return [
+            row
+            for row in self.rows
+            if (row.topic_id, row.partition) != home or not excluded.start <= row.offset < excluded.end
+        ]
+
+    def _before(self, name: str) -> str | None:
+        fault = self.fault(name)
+        if fault == "before":
+            raise _away()
+        return fault
+
+    def _after(self, fault: str | None) -> None:
+        if fault is not None:
+            raise _away()
+
+
+def _away() -> Unavailable:
+    return Unavailable("The analytics store is away.", service="analytics", retry_after_s=0.1)
+
+
+def _seen(rows: Sequence[Row]) -> SeenEvents:
+    return SeenEvents(
+        campaign_id=[row.campaign_id for row in rows],
+        event_id=[row.event_id for row in rows],
+        event_time_us=[row.event_time_us for row in rows],
+        times_ms=[row.time_ms for row in rows],
+        fingerprint=np.array([row.fingerprint for row in rows], np.uint64),
+    )

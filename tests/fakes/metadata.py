@@ -1,0 +1,54 @@
+"""Campaign settings in memory."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+
+from campaignctl.errors import Unavailable
+from campaignctl.ports.metadata import CampaignFacts
+
+
+class FakeCampaigns:
+    """A ``CampaignFactsStore``; ``down`` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.facts: dict[int, CampaignFacts] = {}
+        self.claimed: set[int] = set()
+        self.asked: Counter[int] = Counter()
+        self.bumps: Counter[int] = Counter()
+        self.down = False
+
+    def add(
+        self, campaign_id: int, *, timezone: str = "UTC", currency: str = "USD", organization_id: int = 1
+    ) -> CampaignFacts:
+        facts = CampaignFacts(campaign_id, organization_id, timezone, currency, (), 1, 0)
+        self.facts[campaign_id] = facts
+        return facts
+
+    def remove(self, campaign_id: int) -> None:
+        del self.facts[campaign_id]
+
+    def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        found = self.campaign_facts(campaign_ids)
+        self.claimed |= set(found)
+        return found
+
+    def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        self._check()
+        self.asked.update(campaign_ids)
+        return {one: self.facts[one] for one in campaign_ids if one in self.facts}
+
+    def campaign_ids(self, organization_id: int | None, /) -> list[int]:
+        self._check()
+        return sorted(f.id for f in self.facts.values() if organization_id in (None, f.organization_id))
+
+    def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
+        self._check()
+        for one in campaign_ids:
+            self.bumps[one] += 1
+            if one in self.facts:
+                self.facts[one] = replace(self.facts[one], data_version=self.facts[one].data_version + 1)
+
+    def _check(self) -> None:
+        if self.down:
+            raise Unavailable("The metadata store is away.", service="metadata")

@@ -1,0 +1,26 @@
+"""Campaign settings and currency rates in memory: what insights need of the metadata store."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from campaignctl.domain.rates import Rate
+from tests.fakes.metadata import FakeCampaigns
+
+
+class FakeInsightMetadata(FakeCampaigns):
+    """A ``CampaignFactsStore`` that is a ``RateStore`` too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rates: dict[int, dict[tuple[str, date, str], Rate]] = {}
+        self._versions: dict[int, int] = {}
+
+    def put_rates(self, organization_id: int, rates: Sequence[Rate], /) -> None:
+        stored = self._rates.setdefault(organization_id, {})
+        stored.update({(rate.currency, rate.day, rate.base): rate for rate in rates})
+        self._versions[organization_id] = self._versions.get(organization_id, 0) + 1
+
+    def rates_between(self, organization_id: int, base: str, first: date, last: date, /) -> tuple[int, list[Rate]]:
+        stored = self._rates.get(organization_id, {})
+        found = [rate for key, rate in sorted(stored.items()) if rate.base == base and first <= rate.day <= last]
+        return self._versions.get(organization_id, 0), found

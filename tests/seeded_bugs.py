@@ -1,0 +1,103 @@
+"""Bugs put into the product on purpose: the histories must find each of them.
+
+``python -m tests.seeded_bugs NAME`` puts one in and plays histories until one differs from the model. Exit code 0 when
+one does, 1 when the bug goes unnoticed; ``none`` puts nothing in, and then 0 says that nothing differs.
+"""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from campaignctl.domain import local_days
+from campaignctl.domain.dedup_window import DedupWindow
+from campaignctl.domain.insight_rows import RowTable
+from campaignctl.domain.insights import Ratio, Sums
+from campaignctl.services.ingestion import Ingestor
+from tests.support.histories import play
+from tests.support.mounts import in_memory
+
+HISTORIES = 20
+"""Of seeds 0 to 19; each bug shows within the first few."""
+
+
+def utc_day() -> None:
+    """Events fall on days of UTC instead of the campaign's zone."""
+    right = local_days.LocalDays.days
+
+    def wrong(self: local_days.LocalDays, zone: str, times_us: local_days.I64) -> local_days.I64:
+        return right(self, "UTC", times_us)
+
+    local_days.LocalDays.days = wrong  # type: ignore[method-assign]
+
+
+class _AveragedSums(Sums):
+    """Sums whose ratios are the mean of other ratios."""
+
+    def __init__(self, sums: Sums, rows: list[Sums]) -> None:
+        for name in Sums.__dataclass_fields__:
+            object.__setattr__(self, name, getattr(sums, name))
+        object.__setattr__(self, "rows", rows)
+
+    def ratio(self, ratio: Ratio) -> int | None:
+        found = [value for row in self.__dict__["rows"] if (value := row.ratio(ratio)) is not None]
+        return sum(found) // len(found) if found else None
+
+
+def averaged_ratios() -> None:
+    """The ratios of the totals are the mean of the rows' ratios instead of made from sums."""
+    right: Callable[[RowTable], Sums] = RowTable.__dict__["totals"].func
+
+    def wrong(self: RowTable) -> Sums:
+        rows = [self._row(cell).sums for cell in range(len(self._cells.rows))]
+        return _AveragedSums(right(self), rows)
+
+    RowTable.totals = property(wrong)  # type: ignore[assignment,method-assign]
+
+
+def window_not_rebuilt() -> None:
+    """A worker that starts knows nothing of what was counted before: copies of it count again."""
+
+    def wrong(self: Ingestor, *_: Any) -> DedupWindow:
+        return DedupWindow(self._deduplicator.window_ms)
+
+    Ingestor.open_window = wrong  # type: ignore[assignment,method-assign]
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "none": lambda: None,
+    "utc_day": utc_day,
+    "averaged_ratios": averaged_ratios,
+    "window_not_rebuilt": window_not_rebuilt,
+}
+
+
+def first_difference(histories: int = HISTORIES) -> str | None:
+    """What the first history that differs from the model shows; None when none does."""
+    with tempfile.TemporaryDirectory() as disk, in_memory(Path(disk)) as directory:
+        for seed in range(histories):
+            wrong = play(seed, directory / str(seed))
+            if wrong:
+                return wrong[0]
+    return None
+
+
+def main() -> int:
+    name = sys.argv[1] if len(sys.argv) == 2 else ""
+    if name not in BUGS:
+        sys.stderr.write(f"which bug? one of {', '.join(BUGS)}\n")
+        return 2
+    logging.getLogger("campaignctl").setLevel(logging.CRITICAL)
+    BUGS[name]()
+    with suppress(KeyboardInterrupt):
+        found = first_difference(HISTORIES if name != "none" else 5)
+        sys.stdout.write(f"{found or 'no difference'}\n")
+        return 0 if (found is None) == (name == "none") else 1
+    return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,82 @@
+"""Real servers for tests: where they are, and the faults that can be done to them.
+
+``CA_TEST_CLICKHOUSE_HOST``, ``CA_TEST_CLICKHOUSE_PORT`` and ``CA_TEST_REDIS_ADDR`` say where servers are;
+``CA_TEST_SERVICES`` names the program that freezes, thaws, kills and starts them. What is not set skips its tests.
+
+Tests of several processes use a server side by side; one that does a fault to it has it alone.
+"""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_PATIENCE_S = 240.0
+
+
+def variable(name: str) -> str:
+    """The variable's value; without one the test is skipped, and says so."""
+    value = os.environ.get(name, "")
+    if not value:
+        pytest.skip(f"{name} is not set")
+    return value
+
+
+def clickhouse_place() -> tuple[str, int]:
+    host = variable("CA_TEST_CLICKHOUSE_HOST")
+    return host, int(os.environ.get("CA_TEST_CLICKHOUSE_PORT", "8123"))
+
+
+def redis_addr() -> str:
+    return variable("CA_TEST_REDIS_ADDR")
+
+
+@contextmanager
+def using(service: str, *, alone: bool = False) -> Iterator[None]:
+    """Keep tests that do faults to the service from doing them meanwhile; ``alone``: keep all others from using it."""
+    path = Path(tempfile.gettempdir()) / f"campaignctl-test-{os.getuid()}-{service}.lock"
+    deadline_s = time.monotonic() + _PATIENCE_S
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                assert time.monotonic() < deadline_s, f"other tests do not let go of {service}"
+                time.sleep(0.02)
+        yield
+
+
+class Faults:
+    """What can be done to a service. Whoever does it has the service ``alone``."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._program = variable("CA_TEST_SERVICES")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped in its tracks, and going on afterwards."""
+        self._do("freeze")
+        try:
+            yield
+        finally:
+            self._do("thaw")
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Gone without a word, and there again afterwards, on the same data."""
+        self._do("kill")
+        try:
+            yield
+        finally:
+            self._do("up")
+
+    def _do(self, verb: str) -> None:
+        subprocess.run([self._program, verb, self._service], check=True, timeout=90, capture_output=True)

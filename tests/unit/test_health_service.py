@@ -1,0 +1,143 @@
+"""Health is read from verdicts, also when a store hangs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from campaignctl.adapters.clock import SystemClock
+from campaignctl.errors import ConfigurationError, SchemaMismatch, StorageFull, Unavailable
+from campaignctl.services.health import Check, HealthService, Status
+
+
+def _well() -> None:
+    """All is well."""
+
+
+def _raises(error: Exception) -> Callable[[], None]:
+    def probe() -> None:
+        raise error
+
+    return probe
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in 5 s"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., HealthService]]:
+    services: list[HealthService] = []
+
+    def start(*checks: Check, deadline_s: float = 0.2) -> HealthService:
+        service = HealthService(checks, SystemClock(), interval_s=0.01, deadline_s=deadline_s)
+        services.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in services:
+        service.stop()
+
+
+def test_before_the_first_look_nothing_is_well() -> None:
+    report = HealthService([Check("metadata", _well)], SystemClock()).report()
+    assert report.status is Status.FAILING
+    assert not report.ready
+    assert report.checks["metadata"].detail == "not checked yet"
+
+
+def test_all_well(started: Callable[..., HealthService]) -> None:
+    service = started(Check("metadata", _well), Check("analytics", _well))
+    _eventually(lambda: service.report().status is Status.OK)
+    assert service.report().ready
+    assert service.report().checks["analytics"].latency_ms >= 0
+
+
+def test_what_is_not_needed_only_degrades(started: Callable[..., HealthService]) -> None:
+    service = started(
+        Check("metadata", _well), Check("cache", _raises(Unavailable("x", service="cache")), needed=False)
+    )
+    _eventually(lambda: service.report().status is Status.DEGRADED)
+    assert service.report().ready
+
+
+def test_it_recovers(started: Callable[..., HealthService]) -> None:
+    broken = threading.Event()
+    broken.set()
+
+    def probe() -> None:
+        if broken.is_set():
+            raise Unavailable("away", service="metadata")
+
+    service = started(Check("metadata", probe))
+    _eventually(lambda: service.report().checks["metadata"].detail == "cannot be reached")
+    broken.clear()
+    _eventually(lambda: service.report().ready)
+    broken.set()
+    _eventually(lambda: not service.report().ready)
+
+
+def test_a_frozen_store_is_seen_while_its_probe_hangs(started: Callable[..., HealthService]) -> None:
+    thaw = threading.Event()
+    calls: list[float] = []
+
+    def probe() -> None:
+        calls.append(time.monotonic())
+        thaw.wait(5)
+
+    service = started(Check("metadata", probe), deadline_s=0.05)
+    _eventually(lambda: "no answer" in service.report().checks["metadata"].detail)
+    begin = time.monotonic()
+    assert not service.report().ready
+    assert time.monotonic() - begin < 0.05
+    assert len(calls) == 1  # one thread is stuck, not one a second
+    thaw.set()
+    _eventually(lambda: service.report().ready)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("10.1.2.3:5432 password=hunter2", service="metadata"),
+        StorageFull("/var/lib/hunter2", service="event_log"),
+        SchemaMismatch("hunter2"),
+        ConfigurationError("hunter2"),
+        RuntimeError("hunter2"),
+    ],
+)
+def test_details_hold_no_text_of_a_driver(error: Exception, started: Callable[..., HealthService]) -> None:
+    service = started(Check("metadata", _raises(error)))
+    _eventually(lambda: service.report().checks["metadata"].detail != "not checked yet")
+    detail = service.report().checks["metadata"].detail
+    assert detail and "hunter2" not in detail and "10.1.2.3" not in detail
+
+
+def test_a_check_can_join_later(started: Callable[..., HealthService]) -> None:
+    service = started(Check("metadata", _well))
+    service.add(Check("worker", _well))
+    _eventually(lambda: service.report().ready)
+    assert set(service.report().checks) == {"metadata", "worker"}
+    with pytest.raises(ValueError, match="worker"):
+        service.add(Check("worker", _well))
+
+
+def test_a_costly_check_is_looked_at_less_often(started: Callable[..., HealthService]) -> None:
+    looks: list[float] = []
+    service = started(Check("metadata", _well), Check("schema", lambda: looks.append(time.monotonic()), interval_s=60))
+    _eventually(lambda: service.report().ready)
+    time.sleep(0.1)
+    assert len(looks) == 1
+    assert service.report().ready
+
+
+def test_stopping_ends_the_threads() -> None:
+    service = HealthService([Check("metadata", _well)], SystemClock(), interval_s=60)
+    service.start()
+    service.start()
+    service.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "health-metadata"]
