@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit contracts e2e bench completions clean
+.PHONY: help demo test lint types imports unit contracts e2e integration bench completions clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "campaignctl needs Python 3.11 or newer with its venv module (python3 -m venv)"; exit 1; }
 	@echo "==> setting up $(VENV) with $(PYTHON) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dashboard,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dashboard,servers,dev]'
 	@touch $@
 
 demo: $(READY)  ## from nothing to live insights on this machine, checked against the truth
@@ -41,7 +41,13 @@ contracts: $(READY)  ## each port's contract, on every adapter that can be reach
 	@echo "==> port contracts" && $(BIN)/python -m pytest -q -n $(JOBS) tests/contracts
 
 e2e: $(READY)  ## the whole thread on embedded stores
-	@echo "==> end to end" && $(BIN)/python -m pytest -q -n $(JOBS) tests/e2e tests/tui
+	@echo "==> end to end" && $(BIN)/python -m pytest -q -n $(JOBS) tests/e2e tests/integration tests/tui
+
+integration: $(READY)  ## contracts and whole event files on the servers that CA_TEST_... variables name
+	@test -n "$$CA_TEST_KAFKA_BROKERS$$CA_TEST_CLICKHOUSE_HOST$$CA_TEST_POSTGRES_HOST$$CA_TEST_REDIS_ADDR" || { \
+	echo "name servers first: CA_TEST_KAFKA_BROKERS, CA_TEST_CLICKHOUSE_HOST, CA_TEST_POSTGRES_HOST, CA_TEST_REDIS_ADDR (see CONTRIBUTING.md)"; exit 1; }
+	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) tests/contracts tests/integration \
+	tests/unit/test_postgresql_metadata.py tests/unit/test_clickhouse_server.py tests/unit/test_redis_cache.py tests/unit/test_kafka_event_log.py
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,20 +1,18 @@
 """The one place that chooses: which adapter stands behind each port, and what every service is built from.
 
-Entry points call ``open_app`` and hand the ``App`` down; tests call it with a directory of their own. Whoever opens the
-embedded stores holds the data directory's lock.
+Entry points call ``open_app`` and hand the ``App`` down; tests call it with a directory of their own. Every store is
+embedded until a server is named for it. Whoever opens an embedded store holds the data directory's lock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from campaignctl.adapters.analytics.embedded import open_embedded_analytics
 from campaignctl.adapters.cache.in_process import InProcessCache
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.data_directory import DataDirectory
-from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
-from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.domain.events import EventLimits
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 from campaignctl.ports.event_log import TopicSpec
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     from campaignctl.config import Settings
     from campaignctl.ports.cache import Cache
     from campaignctl.ports.clock import Clock
+    from campaignctl.ports.event_log import EventLog
+    from campaignctl.ports.metadata import MetadataStore
+    from campaignctl.ports.schema import MigrationTarget
 
 SCHEMA_WAIT_S = 60.0
 _DAY_MS = 86_400_000
@@ -47,10 +48,12 @@ class App:
 
     settings: "Settings"
     clock: "Clock"
-    event_log: EmbeddedEventLog
+    event_log: "EventLog"
     analytics: "ClickHouseAnalytics"
-    metadata: SQLiteMetadata
+    metadata: "MetadataStore"
     cache: "Cache"
+    housekeeping: Callable[[], object] | None
+    """What the worker does for the stores now and then; None where servers look after themselves."""
     limits: EventLimits
     access: AccessService
     campaigns: CampaignService
@@ -116,33 +119,133 @@ def open_app(settings: "Settings", *, clock: "Clock | None" = None, create: bool
 @contextmanager
 def open_stores(settings: "Settings", *, clock: "Clock | None" = None) -> Iterator[App]:
     """As ``open_app``, whatever the schema's state: for commands that plan, check or bring about the schema."""
-    _refuse_servers(settings)
     clock = clock or SystemClock()
-    directory = DataDirectory(settings.data_dir)
     with ExitStack() as stack:
-        event_log = EmbeddedEventLog(settings.data_dir / "event_log.sqlite", clock)
+        event_log, housekeeping = _event_log(settings, clock)
         stack.callback(event_log.close)
-        metadata = SQLiteMetadata(settings.data_dir / "metadata.sqlite", clock)
+        metadata, metadata_schema = _metadata(settings, clock)
         stack.callback(metadata.close)
-        analytics = open_embedded_analytics(settings.data_dir / "analytics")
+        analytics = _analytics(settings)
         stack.callback(analytics.close)
-        cache = InProcessCache(_CACHE_BYTES)
+        cache, cache_check = _cache(settings)
         stack.callback(cache.close)
-        app = _build(settings, clock, event_log, analytics, metadata, cache, _jwt_key(settings, directory))
+        schema = SchemaService((metadata_schema, analytics))
+        app = _build(settings, clock, event_log, analytics, metadata, cache, schema, housekeeping)
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
+        if cache_check is not None:
+            app.health.add(cache_check)
         yield app
+
+
+def _event_log(settings: "Settings", clock: "Clock") -> "tuple[EventLog, Callable[[], object] | None]":
+    if settings.embedded_event_log:
+        from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
+
+        embedded = EmbeddedEventLog(settings.data_dir / "event_log.sqlite", clock)
+        return embedded, embedded.apply_retention
+    with _extra("servers", "kafka.brokers"):
+        from campaignctl.adapters.event_log.kafka import KafkaEventLog
+        from campaignctl.adapters.event_log.kafka_config import KafkaSecurity
+    kafka = settings.kafka
+    security = KafkaSecurity(
+        protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.sasl_username,
+        password=kafka.sasl_password.get_secret_value(),
+        ca_file=_file(kafka.ssl_ca_file),
+        cert_file=_file(kafka.ssl_cert_file),
+        key_file=_file(kafka.ssl_key_file),
+    )
+    log = KafkaEventLog(
+        kafka.brokers,
+        clock,
+        security=security,
+        instance_id=kafka.instance_id or None,
+        replication_factor=kafka.replication_factor,
+    )
+    return log, None
+
+
+def _metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget]":
+    if settings.embedded_metadata:
+        from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
+
+        embedded = SQLiteMetadata(settings.data_dir / "metadata.sqlite", clock)
+        return embedded, embedded
+    with _extra("servers", "postgres.host"):
+        from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
+    postgres = settings.postgres
+    server = PostgreSQLMetadata(
+        host=postgres.host,
+        port=postgres.port,
+        database=postgres.database,
+        username=postgres.username,
+        password=postgres.password.get_secret_value(),
+        sslmode=postgres.sslmode,
+        clock=clock,
+    )
+    return server, server
+
+
+def _analytics(settings: "Settings") -> "ClickHouseAnalytics":
+    if settings.embedded_analytics:
+        from campaignctl.adapters.analytics.embedded import open_embedded_analytics
+
+        return open_embedded_analytics(settings.data_dir / "analytics")
+    from campaignctl.adapters.analytics.server import open_clickhouse
+
+    clickhouse = settings.clickhouse
+    return open_clickhouse(
+        clickhouse.host,
+        clickhouse.port,
+        clickhouse.database,
+        clickhouse.username,
+        clickhouse.password.get_secret_value(),
+        clickhouse.secure,
+    )
+
+
+def _cache(settings: "Settings") -> "tuple[Cache, Check | None]":
+    in_process = InProcessCache(_CACHE_BYTES)
+    if settings.embedded_cache:
+        return in_process, None
+    with _extra("servers", "redis.addr"):
+        from campaignctl.adapters.cache.redis import RedisCache
+    from campaignctl.adapters.cache.tiered import TieredCache
+
+    redis = settings.redis
+    shared = RedisCache(redis.addr, username=redis.username, password=redis.password.get_secret_value(), db=redis.db)
+    return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
+
+
+@contextmanager
+def _extra(name: str, key: str) -> Iterator[None]:
+    """What is imported inside comes with an extra; without it the key asks for what is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"{key} names a server, and its client library is not installed ({missing.name} is missing)",
+            hint=f"pip install 'campaignctl[{name}]', or leave {key} empty",
+        ) from missing
+
+
+def _file(name: str) -> Path | None:
+    return Path(name) if name else None
 
 
 def _build(
     settings: "Settings",
     clock: "Clock",
-    event_log: EmbeddedEventLog,
+    event_log: "EventLog",
     analytics: "ClickHouseAnalytics",
-    metadata: SQLiteMetadata,
+    metadata: "MetadataStore",
     cache: "Cache",
-    jwt_key: str,
+    schema: SchemaService,
+    housekeeping: Callable[[], object] | None,
 ) -> App:
     kafka, events, jwt = settings.kafka, settings.events, settings.jwt
+    jwt_key = _jwt_key(settings)
     limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
     return App(
@@ -152,6 +255,7 @@ def _build(
         analytics=analytics,
         metadata=metadata,
         cache=cache,
+        housekeeping=housekeeping,
         limits=limits,
         access=AccessService(
             metadata,
@@ -186,7 +290,7 @@ def _build(
         ),
         positions=positions,
         dead_letters=DeadLetters(event_log, topic=kafka.dead_letter_topic),
-        schema=SchemaService((metadata, analytics)),
+        schema=schema,
         health=HealthService(
             (
                 Check("metadata", lambda: _discard(metadata.organizations())),
@@ -202,22 +306,14 @@ def _discard(answer: object) -> None:
     """A probe asks for the sake of asking."""
 
 
-def _jwt_key(settings: "Settings", directory: DataDirectory) -> str:
-    return settings.jwt.key.get_secret_value() or directory.secret("jwt.key", 48)
-
-
-def _refuse_servers(settings: "Settings") -> None:
-    """This version has the embedded stores alone; a server that is named would silently not be used."""
-    named = {
-        "postgres.host": settings.embedded_metadata,
-        "clickhouse.host": settings.embedded_analytics,
-        "redis.addr": settings.embedded_cache,
-        "kafka.brokers": settings.embedded_event_log,
-    }
-    for key, embedded in named.items():
-        if not embedded:
-            raise ConfigurationError(
-                f"{key} names a server, and this version runs on its embedded stores only",
-                hint=f"leave {key} empty",
-                code="not_available_yet",
-            )
+def _jwt_key(settings: "Settings") -> str:
+    """The configured key; where everything is one machine's own, one that is made once."""
+    configured = settings.jwt.key.get_secret_value()
+    if configured:
+        return configured
+    if not settings.embedded_metadata:
+        raise ConfigurationError(
+            "jwt.key must be set when postgres.host names a server: every process has to sign with the same key",
+            hint="make one with: openssl rand -base64 48, and set CA_JWT_KEY",
+        )
+    return DataDirectory(settings.data_dir).secret("jwt.key", 48)

@@ -58,7 +58,7 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         options=WorkerOptions(
             FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000)
         ),
-        housekeeping=app.event_log.apply_retention,
+        housekeeping=app.housekeeping,
     )
 
 

@@ -2,7 +2,8 @@
 
 1. ``--api`` or ``CA_API_URL``: that server, with ``CA_TOKEN`` or the session that ``login`` kept.
 2. A server that has the data directory open: found by the file it left there, as the operator of the machine.
-3. Nobody has it open: the same API in this process, as the operator of the machine, for as long as the command runs.
+3. Nobody has it open, or every store is a server: the same API in this process, as the operator of the machine, for as
+   long as the command runs.
 
 Whichever it is, the bytes of an answer are those of the route, so ``-o json`` never differs.
 """
@@ -15,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from campaignctl.adapters.data_directory import DataDirectory, DirectoryLock
+from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.api_client import ApiClient
 from campaignctl.cli.invocation import Invocation
 from campaignctl.errors import ConfigurationError, DirectoryInUse
@@ -42,7 +43,7 @@ class Connection:
 
     def counting(self) -> AbstractContextManager[object]:
         """Have a worker at work meanwhile: one of our own when nobody else can be."""
-        if self.app is None:
+        if self.app is None or not self.app.settings.embedded:
             return nullcontext()
         from campaignctl.cli.embedded_worker import working
 
@@ -82,11 +83,15 @@ def _remote(url: str, invocation: Invocation, timeout_s: float) -> ApiClient:
     return ApiClient(url, kept, renew=renew, organization=invocation.organization, timeout_s=timeout_s)
 
 
-def _server_or_lock(settings: "Settings", invocation: Invocation, timeout_s: float) -> "ApiClient | DirectoryLock":
+def _server_or_lock(
+    settings: "Settings", invocation: Invocation, timeout_s: float
+) -> "ApiClient | AbstractContextManager[object]":
     """A running server's API, or the right to open the stores; waits while somebody else is busy with them.
 
     Looks for a server again and again: the holder may be one that is still starting.
     """
+    if not settings.embedded:
+        return nullcontext()
     if not settings.data_dir.exists():
         raise ConfigurationError(
             f"there is no data directory {settings.data_dir}",
@@ -105,8 +110,13 @@ def _server_or_lock(settings: "Settings", invocation: Invocation, timeout_s: flo
                 raise
 
 
-def own_directory(settings: "Settings", purpose: str, wait_s: float = LOCK_WAIT_S) -> DirectoryLock:
-    """The right to open the embedded stores, for a command that cannot go through a server that has them open."""
+def own_directory(settings: "Settings", purpose: str, wait_s: float = LOCK_WAIT_S) -> AbstractContextManager[object]:
+    """The right to open the embedded stores, for a command that cannot go through a server that has them open.
+
+    Servers belong to nobody: with every store on one there is nothing to hold.
+    """
+    if not settings.embedded:
+        return nullcontext()
     directory = DataDirectory(settings.data_dir)
     server = directory.running_server()
     if server is not None:

@@ -40,8 +40,13 @@ def serve(
         int | None, typer.Option(metavar="N", help="API processes (server.workers); embedded stores allow one.")
     ] = None,
     with_worker: Annotated[
-        bool, typer.Option("--with-worker/--no-worker", help="Count events in this process too.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--with-worker/--no-worker",
+            help="Count events in this process too; so on embedded stores.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the API; on embedded stores with the worker inside."""
     invocation = invocation_of(context)
@@ -52,13 +57,20 @@ def serve(
             "the embedded stores belong to one process, so server.workers must be 1",
             hint="leave --workers out; one process answers thousands of requests a second",
         )
+    if settings.server.workers > 1:
+        raise ConfigurationError(
+            "one serve is one process in this version",
+            hint="start several, each on a port of its own: nothing is kept in one that another needs",
+            code="not_available_yet",
+        )
     if settings.server.metrics_port is not None:
         raise ConfigurationError(
             "server.metrics_port gives /metrics a port of its own, which this version's serve cannot do yet",
             hint="leave it out; /metrics on the API's port is open to clients on the same machine",
             code="not_available_yet",
         )
-    stopped_by = _serve(settings, invocation.out(), with_worker=with_worker)
+    counts = settings.embedded if with_worker is None else with_worker
+    stopped_by = _serve(settings, invocation.out(), with_worker=counts)
     raise typer.Exit(_CODES.get(signal.Signals(stopped_by), ExitCode.DONE) if stopped_by else ExitCode.DONE)
 
 
@@ -69,12 +81,12 @@ def _serve(settings: "Settings", out: "Output", *, with_worker: bool) -> int | N
     from server.app import serve as run_server
 
     token = secrets.token_urlsafe(32)
-    directory = DataDirectory(settings.data_dir)
 
     def tell(bound_host: str, bound_port: int) -> None:
-        url = url_of(bound_host, bound_port)
-        directory.publish_server(local_url_of(bound_host, bound_port), token)
-        out.note(f"serving on {url} (stores: {settings.data_dir}; Ctrl-C stops)")
+        if settings.embedded:  # other commands find the process that has the stores open
+            DataDirectory(settings.data_dir).publish_server(local_url_of(bound_host, bound_port), token)
+        stores = settings.data_dir if settings.embedded else "servers"
+        out.note(f"serving on {url_of(bound_host, bound_port)} (stores: {stores}; Ctrl-C stops)")
 
     with ExitStack() as stack:
         stack.enter_context(own_directory(settings, "serve"))
@@ -92,8 +104,8 @@ def _serve(settings: "Settings", out: "Output", *, with_worker: bool) -> int | N
 
 
 def ready_schema(opened: "App", out: "Output") -> None:
-    """Make the schema of stores that are new; demand ``init-schema`` for one that is older than the program."""
-    if all(plan.pending and plan.pending[0].number == 1 for plan in opened.schema.plan()):
+    """Make the schema of new embedded stores; demand ``init-schema`` for servers, and for one that is older."""
+    if opened.settings.embedded and all(plan.pending and plan.pending[0].number == 1 for plan in opened.schema.plan()):
         opened.init_schema(SCHEMA_WAIT_S)
         out.note(f"created the stores in {opened.settings.data_dir}")
     else:

@@ -22,7 +22,8 @@ def work(context: typer.Context) -> None:
     with own_directory(settings, "work"), open_app(settings) as opened:
         if settings.server.metrics_port is not None:
             _publish_metrics(settings.server.host, settings.server.metrics_port)
-        invocation.out().note(f"counting the events in {settings.data_dir}; Ctrl-C stops")
+        source = settings.data_dir if settings.embedded_event_log else settings.kafka.events_topic
+        invocation.out().note(f"counting the events in {source}; Ctrl-C stops")
         code = run_worker(opened)
     raise typer.Exit(code)
 

@@ -94,6 +94,26 @@ class KafkaSettings(_Section):
         default=1, ge=1, le=1_024, description="Partitions of the dead-letter topic when it is made."
     )
     retention_days: Days = Field(default=7, description="Days the log keeps a record before it may be removed.")
+    replication_factor: int = Field(
+        default=-1,
+        ge=-1,
+        le=32,
+        description="Copies of each partition when a topic is made; -1 leaves it to the broker.",
+    )
+    instance_id: str = Field(
+        default="", max_length=249, description="Stable name of this worker; empty joins the group anew at each start."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to speak to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", ""] = Field(
+        default="", description="How to sign in to the brokers, with a SASL_ protocol."
+    )
+    sasl_username: str = Field(default="", description="User of the brokers, with a SASL_ protocol.")
+    sasl_password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
+    ssl_ca_file: str = Field(default="", description="PEM file of the brokers' authority; empty trusts the system's.")
+    ssl_cert_file: str = Field(default="", description="PEM file of this client's certificate, where brokers ask.")
+    ssl_key_file: str = Field(default="", description="PEM file of that certificate's key.")
 
     @field_validator("brokers")
     @classmethod
