@@ -551,7 +551,11 @@ def test_waiting_asks_with_the_position_until_it_is_visible_or_the_time_is_over(
     assert "stored safely" in ran.stderr
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b'{"campaign_id": 1}\n' * 1000)[:-20], b"\x1f\x8bnonsense"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b'{"campaign_id": 1}\n' * 1000, mtime=0)[:-20], b"\x1f\x8bnonsense"],
+    ids=["cut short", "no gzip inside"],
+)
 def test_a_damaged_file_is_refused(content: bytes, cli: Cli) -> None:
     Path("e.gz").write_bytes(content)
     with fake_api(lambda _: ok(RECEIPT)) as server:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -25,6 +26,7 @@ _BATCH_BYTES = 65_000
 _LARGEST_MESSAGE_BYTES = 1_000_000_000
 # What one consumer holds in memory of records that were fetched ahead.
 _FETCHED_AHEAD_KIB = 32_768
+_SAME_NEWS_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class ClientConfig:
         self.timeouts = timeouts
         self.last_complaint = ""
         """Why brokers could not be reached or refused this client, in the library's words; empty after no trouble."""
+        self._log = LibraryLog()
         self._security = security
         self._instance_id = instance_id
 
@@ -168,11 +171,32 @@ class ClientConfig:
             "reconnect.backoff.max.ms": 2_000,  # back at work soon after a broker is (the default waits up to 10 s)
             "log.connection.close": False,  # brokers close idle connections: no news
             "error_cb": self._complain,
-            "logger": logger,
+            "logger": self._log,
         }
 
     def _complain(self, error: KafkaError) -> None:
         self.last_complaint = error.str()
+
+
+class LibraryLog:
+    """Where the library's own lines go: each kind once a minute, the others with level DEBUG.
+
+    Every client of a process says the same about the same outage, several times a second. Looks like a ``Logger`` to
+    the library. No line holds a password: the library names settings, never their values.
+    """
+
+    def __init__(self) -> None:
+        self._said_at_s: dict[object, float] = {}
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        kind = arguments[0] if arguments else text  # such as FAIL or REQTMOUT; client and details come after it
+        now_s = monotonic()
+        if now_s - self._said_at_s.get(kind, float("-inf")) < _SAME_NEWS_EVERY_S:
+            level = logging.DEBUG
+        else:
+            self._said_at_s[kind] = now_s
+        # An outage heals by itself, and whoever waits for it gets an error of its own: no line here is worth more.
+        logger.log(min(level, logging.WARNING), text, *arguments)
 
 
 def _check_one_of(what: str, value: str, known: Sequence[str]) -> None:
