@@ -4,6 +4,7 @@ What a server must do as every other store does is in ``tests/contracts/test_ana
 """
 
 import random
+import re
 import shutil
 import socket
 import ssl
@@ -43,6 +44,12 @@ def refusal(status: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head.lower())
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
+
+
 @contextmanager
 def strange_server(*answers: bytes | None, certificate: Path | None = None) -> Iterator[int]:
     """A server that gives one answer to each connection, the last one again and again; None never answers."""
@@ -60,7 +67,9 @@ def strange_server(*answers: bytes | None, certificate: Path | None = None) -> I
                 context.load_cert_chain(certificate)
                 connection = context.wrap_socket(connection, server_side=True)
                 held.append(connection)
-            connection.recv(65_536)
+            request = connection.recv(65_536)
+            while not _is_whole(request) and (more := connection.recv(65_536)):
+                request += more  # closing with something unread would tear the answer away
             if answer is not None:
                 connection.sendall(answer)
                 connection.close()

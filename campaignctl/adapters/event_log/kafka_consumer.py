@@ -1,21 +1,17 @@
 """A member of a Kafka consumer group.
 
 The broker fences members, not partitions: a commit of a member that has lost a partition and joined again is accepted,
-for any partition. So ownership is kept here: an ``_Owned`` is one incarnation of it, made when a gain is told to the
+for any partition. So ownership is kept here: an ``Owned`` is one incarnation of it, made when a gain is told to the
 caller and dropped in the very callback that takes the partition away. Polling, those callbacks and commits share one
 lock, so no commit of an old incarnation can slip in after the member has joined again.
 
-All partitions are paused in the library from the assignment on until ``seek``. Records that were fetched lie in one
-queue of the library, in the order of their arrival; they are sorted by partition here, so that a long partition does
-not keep the others waiting.
+All partitions are paused in the library from the assignment on until ``seek``.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,41 +28,23 @@ from campaignctl.adapters.event_log.kafka_errors import (
     timed_out,
     translated,
 )
-from campaignctl.adapters.event_log.kafka_records import call_within, closed_within, record_batch
+from campaignctl.adapters.event_log.kafka_fetch import OUT_OF_LOG, Fetching, Owned
+from campaignctl.adapters.event_log.kafka_records import call_within, closed_within
 from campaignctl.adapters.event_log.kafka_topics import KafkaTopics, incarnation_of
 from campaignctl.adapters.event_log.topics import check_least, missing_topic
 from campaignctl.errors import CampaignctlError, Fenced, InvalidInput, TooLarge, Unavailable
 from campaignctl.ports.clock import Clock
-from campaignctl.ports.event_log import Assignment, Committed, Consumer, OffsetLost, RecordBatch, Topic
+from campaignctl.ports.event_log import Assignment, Committed, Consumer, Topic
 
 MAX_METADATA_BYTES = 4_095
 
 # A rebalance does not wake a waiting poll of the library, so that it waits no longer than this at a time.
 _SLICE_S = 0.05
-# So many records are taken from the library ahead of the caller, to be fair; it holds them in memory anyway.
-_LEAST_AHEAD_RECORDS = 10_000
-_RETRY_SEEK_S = 0.005
 # A fenced commit is followed by a rebalance; a partition that stays assigned all the same is given back after this.
 _REGAIN_AFTER_S = 1.0
 _LOOK_AT_TOPIC_EVERY_S = 5.0
 # Where another process has taken over this one's instance id, coming back would only take it from that one again.
 _TAKEN_OVER_RETRY_S = 10.0
-_OUT_OF_LOG = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION})
-
-_error, _partition = Message.error, Message.partition
-
-
-@dataclass(slots=True, eq=False)
-class _Owned:
-    """One incarnation of owning a partition."""
-
-    seek_to: int | None = None
-    """Where to read on, when the library has not been told yet."""
-    position: int | None = None
-    """Everything below was given to the caller since the seek; None before the library was told."""
-    paused: bool = False
-    lost: OffsetLost | None = None
-    fetched: list[Message] = field(default_factory=list)
 
 
 class KafkaConsumer:
@@ -85,17 +63,16 @@ class KafkaConsumer:
         self._lock = threading.RLock()
         self._closed = False
         self._assigned: set[int] = set()
-        self._owned: dict[int, _Owned] = {}
         self._lost: set[int] = set()
         self._regain_at_s: dict[int, float] = {}
         self._failure: CampaignctlError | None = None
         """What ends this membership for good."""
         self._is_stuck = False
-        self._turn = 0
         self._asked: Future[Any] | None = None
         self._ask_at_s = clock.monotonic_s() + _LOOK_AT_TOPIC_EVERY_S
         with making_a_client():
             self._client = Client(config.member(group))
+        self._fetching = Fetching(self._client, topic.name, config.timeouts.request_s)
         self._client.subscribe(
             [topic.name], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -108,20 +85,25 @@ class KafkaConsumer:
             left_s = max(deadline - monotonic(), 0.0)
             with self._lock:
                 self._require_open()
-                if not self._is_stuck:
-                    self._serve(max_records, min(left_s, _SLICE_S))
-                found = self._membership_change() or self._next_records(max_records)
-                if found is None and monotonic() >= deadline:
-                    return self._gaps_passed()
+                try:
+                    found = self._turn(max_records, min(left_s, _SLICE_S))
+                    if found is None and monotonic() >= deadline:
+                        found = self._fetching.gaps_passed()
+                except KafkaException as exception:
+                    raise self._translated(kafka_error(exception), "reading") from exception
             if found is not None:
                 return found
+
+    def _turn(self, max_records: int, wait_s: float) -> Assignment | None:
+        if not self._is_stuck:
+            for message in self._fetching.serve(max_records, wait_s, self._has_news):
+                self._note(message)
+        return self._membership_change() or self._fetching.next_records(max_records)
 
     def seek(self, partition: int, offset: int, /) -> None:
         check_least("offset", offset, 0)
         with self._lock:
-            owned = self._own(partition)
-            owned.seek_to, owned.position, owned.lost = offset, None, None
-            owned.fetched.clear()
+            self._fetching.seek(self._own(partition), offset)
 
     def commit(self, partition: int, offset: int, metadata: str, /) -> None:
         """Raises ``Unavailable`` when a broker did not answer: whether it is committed is unknown then."""
@@ -149,18 +131,11 @@ class KafkaConsumer:
 
     def pause(self, partition: int, /) -> None:
         with self._lock:
-            owned = self._own(partition)
-            if not owned.paused:
-                owned.paused = True
-                self._client.pause([self._place(partition)])
+            self._fetching.pause(partition, self._own(partition))
 
     def resume(self, partition: int, /) -> None:
         with self._lock:
-            owned = self._own(partition)
-            if owned.paused:
-                owned.paused = False
-                if owned.position is not None:
-                    self._client.resume([self._place(partition)])
+            self._fetching.resume(partition, self._own(partition))
 
     @property
     def is_closed(self) -> bool:
@@ -176,7 +151,7 @@ class KafkaConsumer:
             logger.warning("a consumer of the group %s is still busy; it leaves when its session ends", self._group)
             return
         try:
-            self._owned.clear()
+            self._fetching.owned.clear()
             # A commit that is stuck would keep it waiting for nothing.
             if not closed_within(0 if self._is_stuck else timeout_s, self._client.close):
                 logger.warning("brokers do not answer; the group %s learns later that a consumer left", self._group)
@@ -188,11 +163,11 @@ class KafkaConsumer:
     def _on_assign(self, client: Client, partitions: list[TopicPartition]) -> None:
         if self._closed:
             return
-        self._forget(self._assigned | set(self._owned))
+        self._forget(self._assigned | set(self._fetching.owned))
         self._assigned = {place.partition for place in partitions}
         self._regain_at_s.clear()
         client.assign([TopicPartition(self._topic.name, partition, 0) for partition in self._assigned])
-        client.pause([self._place(partition) for partition in self._assigned])
+        client.pause([self._fetching.place(partition) for partition in self._assigned])
 
     def _on_revoke(self, client: Client, partitions: list[TopicPartition]) -> None:
         if self._closed:
@@ -206,70 +181,23 @@ class KafkaConsumer:
 
     def _forget(self, partitions: set[int]) -> None:
         self._assigned -= partitions
-        for partition in partitions & set(self._owned):
-            del self._owned[partition]
+        for partition in partitions & set(self._fetching.owned):
+            del self._fetching.owned[partition]
             self._lost.add(partition)
 
     # Under the lock
 
-    def _serve(self, max_records: int, wait_s: float) -> None:
-        """Let the library work, and take over what it has fetched; waits only when there is nothing to deliver."""
-        seeks_wait = self._apply_seeks()
-        ahead = sum(len(owned.fetched) for owned in self._owned.values())
-        room = max(max_records, _LEAST_AHEAD_RECORDS) - ahead
-        messages = self._client.consume(max(room, 1), 0)
-        if not messages and wait_s > 0 and not self._has_news():
-            first = self._client.poll(_RETRY_SEEK_S if seeks_wait else wait_s)
-            if first is not None:
-                messages = [first, *self._client.consume(max(room - 1, 1), 0)]
-        self._sort(messages)
-
     def _has_news(self) -> bool:
-        if self._lost or self._failure is not None or self._fresh():
-            return True
-        return any(not owned.paused and (owned.fetched or owned.lost) for owned in self._owned.values())
+        return bool(self._lost or self._failure is not None or self._fresh())
 
-    def _apply_seeks(self) -> bool:
-        """Tell the library where to read on; answers whether any of it has to be told again."""
-        sought: list[int] = []
-        waiting = False
-        for partition, owned in self._owned.items():
-            if owned.seek_to is None:
-                continue
-            try:
-                self._client.seek(TopicPartition(self._topic.name, partition, owned.seek_to))
-            except KafkaException as exception:
-                error = kafka_error(exception)
-                if error.code() != KafkaError._STATE:  # the assignment is not at work yet
-                    raise self._translated(error, "reading") from exception
-                waiting = True
-            else:
-                owned.position, owned.seek_to = owned.seek_to, None
-                if not owned.paused:
-                    sought.append(partition)
-        if sought:
-            self._client.resume([self._place(partition) for partition in sought])
-        return waiting
-
-    def _sort(self, messages: list[Message]) -> None:
-        if any(map(_error, messages)):
-            for message in messages:
-                error = message.error()
-                if error is not None:
-                    self._note(error, message)
-            messages = [message for message in messages if message.error() is None]
-        for partition, run in groupby(messages, _partition):
-            owned = self._owned.get(partition)  # type: ignore[arg-type]  # None only in errors
-            if owned is not None and owned.position is not None:
-                owned.fetched.extend(run)
-
-    def _note(self, error: KafkaError, message: Message) -> None:
+    def _note(self, message: Message) -> None:
         """Take in what the library says between records; what is not noted here heals by itself."""
-        code = error.code()
-        if code in _OUT_OF_LOG:
-            owned = self._owned.get(message.partition() or 0)
-            if owned is not None and owned.position is not None:
-                owned.lost = OffsetLost(self._topic.name, message.partition() or 0, owned.position, -1)
+        error = message.error()
+        assert error is not None  # noqa: S101 - only errors come here
+        code, partition = error.code(), message.partition()
+        if code in OUT_OF_LOG and partition is not None:
+            if partition in self._fetching.owned:
+                self._fetching.lose(partition, self._fetching.owned[partition])
         elif code in MISSING_TOPIC:
             self._failure = missing_topic(self._topic.name)
         elif code == KafkaError.FENCED_INSTANCE_ID:
@@ -281,7 +209,7 @@ class KafkaConsumer:
 
     def _membership_change(self) -> Assignment | None:
         if self._failure is not None:
-            self._forget(set(self._owned))
+            self._forget(set(self._fetching.owned))
         if self._lost:
             lost, self._lost = frozenset(self._lost), set()
             return Assignment(lost=lost)
@@ -293,14 +221,16 @@ class KafkaConsumer:
             return None
         commits = self._commits(fresh)  # this member's generation owns them: nobody else can commit from now on
         for partition in fresh:
-            self._owned[partition] = _Owned()
+            self._fetching.owned[partition] = Owned()
             self._regain_at_s.pop(partition, None)
         return Assignment(gained=commits)
 
     def _fresh(self) -> list[int]:
         """Partitions that are assigned and were not told yet."""
         now_s = self._clock.monotonic_s()
-        return sorted(p for p in self._assigned if p not in self._owned and self._regain_at_s.get(p, 0.0) <= now_s)
+        return sorted(
+            p for p in self._assigned if p not in self._fetching.owned and self._regain_at_s.get(p, 0.0) <= now_s
+        )
 
     def _look_at_topic(self, *, now: bool) -> None:
         """Raise ``Unavailable`` when the topic was deleted or made anew: its offsets are other records then."""
@@ -319,82 +249,11 @@ class KafkaConsumer:
 
     def _end(self, failure: CampaignctlError) -> None:
         self._failure = failure
-        self._forget(set(self._owned))
+        self._forget(set(self._fetching.owned))
         raise failure
 
-    def _next_records(self, max_records: int) -> Assignment | None:
-        ready: dict[int, _Owned] = {}
-        for partition, owned in self._owned.items():
-            if owned.paused:
-                continue
-            if owned.lost is not None:
-                raise self._with_start(owned, owned.lost)
-            if owned.fetched:
-                ready[partition] = owned
-        if not ready:
-            return None
-        taken: dict[int, list[Message]] = {}
-        for partition, count in self._shares(ready, max_records).items():
-            fetched = ready[partition].fetched
-            taken[partition] = fetched[:count]
-            del fetched[:count]
-        positions = self._positions([partition for partition in taken if not ready[partition].fetched])
-        batches = []
-        for partition, messages in taken.items():
-            batch = record_batch(partition, messages, 0)
-            next_offset = max(batch.offsets[-1] + 1, positions.get(partition, 0))
-            ready[partition].position = next_offset
-            batches.append(_ending(batch, next_offset))
-        return Assignment(batches=batches)
-
-    def _shares(self, ready: Mapping[int, _Owned], total: int) -> dict[int, int]:
-        """Equal parts of ``total``; what a partition cannot fill goes to the others, another one first each time."""
-        partitions = sorted(ready)
-        self._turn = (self._turn + 1) % len(partitions)
-        partitions = partitions[self._turn :] + partitions[: self._turn]
-        share = max(total // len(partitions), 1)
-        shares: dict[int, int] = {}
-        for partition in partitions:
-            shares[partition] = min(len(ready[partition].fetched), share, total)
-            total -= shares[partition]
-        for partition in partitions:
-            more = min(len(ready[partition].fetched) - shares[partition], total)
-            shares[partition] += more
-            total -= more
-        return {partition: count for partition, count in shares.items() if count}
-
-    def _gaps_passed(self) -> Assignment:
-        """Offsets that hold no records (ends of transactions, what was aborted) are passed without any."""
-        reading = [p for p, owned in self._owned.items() if owned.position is not None and not owned.paused]
-        batches = []
-        for partition, position in self._positions(reading).items():
-            owned = self._owned[partition]
-            if position > (owned.position or 0) and not owned.fetched and owned.lost is None:
-                owned.position = position
-                batches.append(record_batch(partition, [], position))
-        return Assignment(batches=batches) if batches else Assignment()
-
-    def _positions(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Where the library stands: behind the records it has handed out and the gaps after them."""
-        if not partitions:
-            return {}
-        places = self._client.position([self._place(partition) for partition in partitions])
-        return {place.partition: place.offset for place in places if place.offset >= 0}
-
-    def _with_start(self, owned: _Owned, lost: OffsetLost) -> OffsetLost:
-        if lost.start < 0:
-            timeout_s = self._config.timeouts.request_s
-            try:
-                marks = self._client.get_watermark_offsets(self._place(lost.partition), timeout=timeout_s)
-            except KafkaException as exception:
-                raise self._translated(kafka_error(exception), "asking for the oldest record kept") from exception
-            start = marks[0] if marks else 0  # type: ignore[redundant-expr]  # None when the time is up
-            lost = OffsetLost(lost.topic, lost.partition, lost.wanted, start)
-            owned.lost = lost
-        return OffsetLost(lost.topic, lost.partition, lost.wanted, lost.start)
-
     def _commits(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
-        places = [self._place(partition) for partition in partitions]
+        places = [self._fetching.place(partition) for partition in partitions]
         try:
             answers = self._client.committed(places, self._config.timeouts.request_s)
         except KafkaException as exception:
@@ -412,11 +271,11 @@ class KafkaConsumer:
             return self._translated(error, "committing")
         if error.code() == KafkaError.FENCED_INSTANCE_ID:
             self._failure = self._taken_over()
-        del self._owned[partition]
+        del self._fetching.owned[partition]
         self._lost.add(partition)
         self._regain_at_s[partition] = self._clock.monotonic_s() + _REGAIN_AFTER_S
         with suppress(KafkaException):  # not assigned any more
-            self._client.pause([self._place(partition)])
+            self._client.pause([self._fetching.place(partition)])
         return self._fenced(partition)
 
     def _stuck(self, timeout_s: float) -> Unavailable:
@@ -425,7 +284,7 @@ class KafkaConsumer:
         Nothing is asked of this client again: while a commit is on its way the library lets other calls wait, too.
         """
         self._is_stuck = True
-        self._forget(self._assigned | set(self._owned))
+        self._forget(self._assigned | set(self._fetching.owned))
         self._failure = timed_out(f"committing (group {self._group})", timeout_s, self._config.last_complaint)
         return self._failure
 
@@ -437,8 +296,8 @@ class KafkaConsumer:
             hint="Give every process an instance id of its own, or none.",
         )
 
-    def _own(self, partition: int) -> _Owned:
-        owned = self._owned.get(partition)
+    def _own(self, partition: int) -> Owned:
+        owned = self._fetching.owned.get(partition)
         if owned is None:
             raise self._fenced(partition)
         return owned
@@ -466,12 +325,6 @@ class KafkaConsumer:
 
 def committed_of(answer: TopicPartition) -> Committed | None:
     return None if answer.offset < 0 else Committed(answer.offset, answer.metadata or "")
-
-
-def _ending(batch: RecordBatch, next_offset: int) -> RecordBatch:
-    return RecordBatch(
-        batch.partition, batch.offsets, batch.times_ms, batch.keys, batch.values, batch.headers, next_offset
-    )
 
 
 def _check_metadata(metadata: str) -> None:

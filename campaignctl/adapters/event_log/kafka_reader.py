@@ -18,6 +18,7 @@ from campaignctl.adapters.event_log.kafka_errors import (
     timed_out,
     translated,
 )
+from campaignctl.adapters.event_log.kafka_fetch import OUT_OF_LOG
 from campaignctl.adapters.event_log.kafka_records import closed_within, record_batch
 from campaignctl.ports.event_log import Committed, OffsetLost, RecordBatch, Topic, Watermarks
 
@@ -25,7 +26,6 @@ from campaignctl.ports.event_log import Committed, OffsetLost, RecordBatch, Topi
 _NO_GROUP = "campaignctl-reader"
 # It reads what is there, so that a long poll would only keep the next place waiting.
 _READING = {"fetch.wait.max.ms": 5}
-_OUT_OF_LOG = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION})
 _SLICE_S = 0.05
 
 
@@ -59,7 +59,7 @@ class KafkaReader:
             except KafkaException as exception:
                 self._leave(client)
                 error = kafka_error(exception)
-                if error.code() in _OUT_OF_LOG:  # retention went on just now
+                if error.code() in OUT_OF_LOG:  # retention went on just now
                     raise OffsetLost(topic.name, partition, start, kept.start) from exception
                 raise translated(error, doing, topic=topic.name, complaint=self._config.last_complaint) from exception
             except BaseException:
