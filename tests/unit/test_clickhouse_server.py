@@ -45,6 +45,8 @@ def refusal(status: str) -> bytes:
 
 
 def _is_whole(request: bytes) -> bool:
+    if not request[:1].isalpha():
+        return True  # no HTTP: the first bytes of a TLS handshake
     head, end, body = request.partition(b"\r\n\r\n")
     length = re.search(rb"content-length: *(\d+)", head.lower())
     return bool(end) and len(body) >= (int(length[1]) if length else 0)
