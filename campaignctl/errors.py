@@ -18,6 +18,13 @@
     │   └── NotYetVisible         what was posted is durable, and not applied yet
     ├── ConfigurationError        the configuration is wrong                           (exit 2)
     │   └── SchemaMismatch        the schema is older or newer than this program, or was changed by hand
+    ├── PlatformError             an ad platform did not give what it was asked for
+    │   ├── PlatformUnavailable   tried and failed, may be tried later
+    │   ├── PlatformThrottled     a quota is used up: nothing is called before retry_after_s is over
+    │   ├── PlatformSignInExpired the credentials no longer hold: a person has to sign in again
+    │   ├── PlatformForbidden     the credentials hold and do not allow this; missing names what would
+    │   ├── PlatformRejected      the platform says that the request is wrong: the same one is never sent again
+    │   └── PlatformAnswerInvalid the answer is not what the platform documents
     └── Fenced                    this process no longer owns the partition it tried to commit
 
 One handler (``server/problem.py``) turns the tree into HTTP problems, one (``campaignctl/cli/exit_codes.py``) into
@@ -146,3 +153,57 @@ class SchemaMismatch(ConfigurationError):
 
 class Fenced(CampaignctlError):
     code = "fenced"
+
+
+class PlatformError(CampaignctlError):
+    """What a call of an ad platform came to. A message holds neither a credential nor the platform's raw answer."""
+
+    code = "platform_failed"
+
+    def __init__(
+        self, message: str, *, platform: str, account_id: str = "", retry_after_s: float | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.platform = platform
+        self.account_id = account_id
+        self.retry_after_s = retry_after_s
+        """Seconds to wait before it may be tried again; None where waiting alone does not help or nothing is known."""
+
+
+class PlatformUnavailable(PlatformError):
+    code = "platform_unavailable"
+
+
+class PlatformThrottled(PlatformError):
+    """Always with ``retry_after_s``."""
+
+    code = "platform_throttled"
+    retry_after_s: float
+
+    def __init__(
+        self, message: str, *, platform: str, retry_after_s: float, account_id: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, platform=platform, account_id=account_id, retry_after_s=retry_after_s, hint=hint)
+
+
+class PlatformSignInExpired(PlatformError):
+    code = "platform_sign_in_expired"
+
+
+class PlatformForbidden(PlatformError):
+    code = "platform_forbidden"
+
+    def __init__(
+        self, message: str, *, platform: str, account_id: str = "", missing: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message, platform=platform, account_id=account_id, hint=hint)
+        self.missing = tuple(missing)
+        """The permissions that are missing, in the platform's words; empty where it does not say."""
+
+
+class PlatformRejected(PlatformError):
+    code = "platform_rejected"
+
+
+class PlatformAnswerInvalid(PlatformError):
+    code = "platform_answer_invalid"
