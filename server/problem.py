@@ -97,6 +97,7 @@ _STATUS: tuple[tuple[type[errors.CampaignctlError], int], ...] = (
     (errors.Unavailable, 503),
     (errors.Fenced, 503),
     (errors.SchemaMismatch, 503),
+    (errors.ConfigurationError, 503),
 )
 
 _AWAY = {
@@ -140,6 +141,8 @@ def _said_of_store(error: errors.CampaignctlError) -> str:
             return "the disk is full or the store cannot be written; nothing was taken"
         case errors.SchemaMismatch():
             return "the schema of the stores is not the one of this program"
+        case errors.ConfigurationError():
+            return "a store does not let this program in, or is not what the configuration says"
         case errors.Unavailable(service=service):
             return _AWAY.get(service, "the service is not available now")
     return "the request was interrupted by a change of ownership"
@@ -148,6 +151,8 @@ def _said_of_store(error: errors.CampaignctlError) -> str:
 def _hint_of_store(error: errors.CampaignctlError) -> str:
     if isinstance(error, errors.SchemaMismatch):
         return "an operator has to run campaignctl init-schema"
+    if isinstance(error, errors.ConfigurationError):
+        return "an operator has to look at the log and the configuration"
     return error.hint if isinstance(error, errors.NotYetVisible) else "try again in a moment"
 
 
@@ -157,7 +162,7 @@ def _headers(error: errors.CampaignctlError) -> dict[str, str]:
             return {"WWW-Authenticate": CHALLENGE}
         case errors.Throttled(retry_after_s=seconds) | errors.Unavailable(retry_after_s=seconds):
             return retry_after(seconds)
-        case errors.Fenced() | errors.SchemaMismatch():
+        case errors.Fenced() | errors.SchemaMismatch() | errors.ConfigurationError():
             return retry_after(1.0)
     return {}
 

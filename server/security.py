@@ -12,6 +12,7 @@ from campaignctl.services.access import AccessService
 ORGANIZATION_HEADER = "X-Campaignctl-Organization"
 MAX_TOKEN_CHARS = 4_096
 
+_READING = frozenset({"GET", "HEAD"})
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=-]+)")
 _ORGANIZATION = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -33,7 +34,7 @@ class Gatekeeper:
             return Actor.machine_operator(_organization_id(organization))
         if organization is not None:
             raise Forbidden(f"only the operator of the machine may send {ORGANIZATION_HEADER}")
-        return self._access.authenticate(token)
+        return self._access.authenticate(token, reading=request.method in _READING)
 
     @staticmethod
     def bearer(request: Request) -> str | None:

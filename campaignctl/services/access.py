@@ -1,7 +1,7 @@
 """Registering, signing in and out, and telling who asks.
 
-Everything that lets somebody in asks the metadata store, at most 2 s ago: where the store does not answer, nobody gets
-in (``Unavailable``).
+Everything that lets somebody in asks the metadata store, at most 2 s ago. Where the store does not answer, nobody signs
+in and nothing is changed (``Unavailable``); who was let in within the last five minutes may go on reading.
 """
 
 import hashlib
@@ -27,7 +27,16 @@ from campaignctl.domain.users import (
     email_problem,
     has_unprintable,
 )
-from campaignctl.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, NotSignedIn, Throttled
+from campaignctl.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    NotSignedIn,
+    Throttled,
+    Unavailable,
+)
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import AccessStore, Credentials, LoginBucket, NewUser, Rotation, SessionState
 from campaignctl.services.passwords import PasswordHashing
@@ -40,6 +49,10 @@ FAILURES_PER_ADDRESS = 50
 FAILURE_WINDOW_S = 60.0
 SESSION_MEMORY_S = 2.0
 """How old what we know of a session may be: a revoked token is dead, a changed role holds, within 5 s."""
+OUTAGE_MEMORY_S = 300.0
+"""How old it may be for reading while the metadata store does not answer: what was revoked just before that lives so
+long, and no longer.
+"""
 _REMEMBERED_SESSIONS = 10_000
 _REGISTRATION_LOCKS = 64
 _REFRESH_PREFIX = "rt_"
@@ -86,6 +99,9 @@ class AccessService:
         self._password_min_length = password_min_length
         self._sessions: TTLCache[int, SessionState | None] = TTLCache(
             _REMEMBERED_SESSIONS, SESSION_MEMORY_S, timer=clock.monotonic_s
+        )
+        self._seen: TTLCache[int, SessionState | None] = TTLCache(
+            _REMEMBERED_SESSIONS, OUTAGE_MEMORY_S, timer=clock.monotonic_s
         )
         self._lock = threading.Lock()
         # Of many requests with one address the first one hashes, the others wait for its outcome.
@@ -162,10 +178,13 @@ class AccessService:
             self._metadata.end_session(actor.session_id)
             self._forget_session(actor.session_id)
 
-    def authenticate(self, access_token: str) -> Actor:
-        """Who the bearer of the token is, with the role of 2 s ago at most; ``NotSignedIn`` (``invalid_token``)."""
+    def authenticate(self, access_token: str, *, reading: bool = False) -> Actor:
+        """Who the bearer of the token is, with the role of 2 s ago at most; ``NotSignedIn`` (``invalid_token``).
+
+        For ``reading`` it may be the role of five minutes ago while the metadata store does not answer.
+        """
         claims = self._tokens.verify(access_token)
-        session = self._session(claims.session_id)
+        session = self._session(claims.session_id, reading=reading)
         if session is None or session.revoked or session.user_id != claims.user_id:
             raise invalid_token()
         return Actor(session.organization_id, session.role, session.user_id, claims.session_id)
@@ -196,6 +215,7 @@ class AccessService:
             raise Conflict("the password was changed by another request at the same time", hint="try again")
         with self._lock:
             self._sessions.clear()
+            self._seen.clear()
 
     def ensure_organization(self, name: str) -> int:
         """The id of the organization of that name, made when there is none. For the operator of the machine."""
@@ -240,18 +260,26 @@ class AccessService:
     def _pair(self, user_id: int, session_id: int, refresh_token: str) -> TokenPair:
         return TokenPair(self._tokens.issue(user_id, session_id), refresh_token, self._access_ttl_s)
 
-    def _session(self, session_id: int) -> SessionState | None:
+    def _session(self, session_id: int, *, reading: bool) -> SessionState | None:
         with self._lock:
             if session_id in self._sessions:
                 return self._sessions[session_id]
-        session = self._metadata.session(session_id)
+        try:
+            session = self._metadata.session(session_id)
+        except Unavailable:
+            with self._lock:
+                seen = self._seen.get(session_id) if reading else None
+            if seen is None:
+                raise
+            return seen
         with self._lock:
-            self._sessions[session_id] = session
+            self._sessions[session_id] = self._seen[session_id] = session
         return session
 
     def _forget_session(self, session_id: int) -> None:
         with self._lock:
             self._sessions.pop(session_id, None)
+            self._seen.pop(session_id, None)
 
 
 def _refuse_while(wait_s: float) -> None:

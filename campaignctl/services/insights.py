@@ -4,12 +4,12 @@ A question goes down these steps: whom it is about and whether the asker may see
 into the cache, one statement for the sums (a second one for the range to compare with), and pure shaping into the body.
 
 The cache is never told that something changed. Its key holds the versions of everything the answer is made from, so an
-answer that is out of date is one that nobody asks for any more.
+answer that is out of date is one that nobody asks for any more. Where a store does not answer, the last answer to the
+same question is given and marked (``last_answers``), unless the asker waited for events that it may lack.
 """
 
 import hashlib
 import json
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -38,16 +38,16 @@ from campaignctl.domain.periods import (
     timeline_of_days,
 )
 from campaignctl.domain.users import Actor, Role
-from campaignctl.errors import InvalidInput, NotFound
+from campaignctl.errors import InvalidInput, NotFound, Unavailable
 from campaignctl.ports.analytics import InsightStore, SumsQuestion
 from campaignctl.ports.cache import Cache
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore, RateStore
 from campaignctl.services.insight_cursors import InsightCursors
+from campaignctl.services.last_answers import LastAnswers, pack, unpack
 
 _CACHE_TTL_S = 300.0
 _KEY_VERSION = "insights:v1"
-_COMPUTED_AT = struct.Struct(">d")
 _DIMENSIONS_OF_ROLLUP = {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIGN}
 
 
@@ -61,8 +61,8 @@ class InsightAnswer:
     """JSON, UTF-8."""
     etag: str
     """A strong entity tag, in its quotes: another body has another one."""
-    cache: Literal["l1", "miss"]
-    """Where the body came from."""
+    cache: Literal["l1", "l2", "miss", "stale"]
+    """Where the body came from; ``stale``: it is the last one, because a store is away."""
     age_s: float
     """How long ago it was computed."""
 
@@ -87,6 +87,7 @@ class InsightService:
         self._max_rate_age_days = max_rate_age_days
         self._cursors = InsightCursors(cursor_key)
         self._flights = _Flights()
+        self._last: LastAnswers[_Asked] = LastAnswers(cache, clock)
 
     def run(
         self, parameters: Mapping[str, Sequence[str]], actor: Actor, *, campaign_id: int | None = None
@@ -98,22 +99,42 @@ class InsightService:
         ``NotAvailableYet`` or ``Unavailable``.
         """
         actor.require(Role.VIEWER)
-        scope = self._scope(parameters, actor, campaign_id)
-        query = parse_query(
+        wanted = [campaign_id] if campaign_id is not None else parse_campaign_ids(parameters)
+        asked: _Asked = (actor.organization_id, None if wanted is None else tuple(wanted))
+        query: InsightQuery | None = None
+        try:
+            scope = self._scope(wanted, actor)
+            self._last.remember(asked, scope.facts)
+            query = self._query(parameters, scope, several=campaign_id is None)
+            key = _key(_canonical(query), scope.versions(self._rates_version(scope, query.currency)))
+            hit = self._cache.find(key)
+            if hit is not None:
+                return self._answer(hit.value, hit.tier)
+            return self._answer(self._flights.run(key, lambda: self._compute(query, scope, key)), "miss")
+        except Unavailable:
+            entry = self._last_entry(parameters, asked, several=campaign_id is None)
+            if entry is None:
+                raise
+            return self._answer(entry, "stale")
+
+    def _query(self, parameters: Mapping[str, Sequence[str]], scope: "_Scope", *, several: bool) -> InsightQuery:
+        return parse_query(
             parameters,
             campaign_ids=sorted(scope.facts),
-            several=campaign_id is None,
+            several=several,
             facts=scope.facts.values(),
             now=self._clock.now(),
         )
-        key = _key(_canonical(query), scope.versions(self._rates_version(scope, query.currency)))
-        entry = self._cache.get(key)
-        if entry is not None:
-            return self._answer(entry, "l1")
-        return self._answer(self._flights.run(key, lambda: self._compute(query, scope, key)), "miss")
 
-    def _scope(self, parameters: Mapping[str, Sequence[str]], actor: Actor, campaign_id: int | None) -> "_Scope":
-        wanted = [campaign_id] if campaign_id is not None else parse_campaign_ids(parameters)
+    def _last_entry(self, parameters: Mapping[str, Sequence[str]], asked: "_Asked", *, several: bool) -> bytes | None:
+        """What was answered last, while a store is away; nothing to somebody who waited for their own events."""
+        facts = self._last.remembered(asked)
+        if facts is None or "after" in parameters:
+            return None
+        scope = _Scope(facts, named=asked[1] is not None)
+        return self._last.find(_last_key(self._query(parameters, scope, several=several), scope))
+
+    def _scope(self, wanted: Sequence[int] | None, actor: Actor) -> "_Scope":
         if wanted is None:
             everything = self._metadata.campaign_ids(actor.organization_id)
             return _Scope(self._metadata.campaign_facts(everything), named=False)
@@ -132,8 +153,9 @@ class InsightService:
 
     def _compute(self, query: InsightQuery, scope: "_Scope", key: str) -> bytes:
         body = to_json(self._insights(query, scope))
-        entry = _COMPUTED_AT.pack(self._clock.now().timestamp()) + body
+        entry = pack(self._clock.now(), body)
         self._cache.put(key, entry, _CACHE_TTL_S)
+        self._last.keep(_last_key(query, scope), entry)
         return entry
 
     def _insights(self, query: InsightQuery, scope: "_Scope") -> Insights:
@@ -192,11 +214,14 @@ class InsightService:
             self._cache.put(key, kept, _CACHE_TTL_S)
         return freshness_of(query, scope.linked_platforms, json.loads(kept))
 
-    def _answer(self, entry: bytes, cache: Literal["l1", "miss"]) -> InsightAnswer:
-        (computed_at,) = _COMPUTED_AT.unpack_from(entry)
-        body = entry[_COMPUTED_AT.size :]
-        age_s = max(0.0, self._clock.now().timestamp() - computed_at)
+    def _answer(self, entry: bytes, cache: Literal["l1", "l2", "miss", "stale"]) -> InsightAnswer:
+        computed_at, body = unpack(entry)
+        age_s = max(0.0, (self._clock.now() - computed_at).total_seconds())
         return InsightAnswer(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', cache, age_s)
+
+
+_Asked = tuple[int | None, tuple[int, ...] | None]
+"""Whose question it is, and about which campaigns; None: all organizations, all campaigns."""
 
 
 class _Flights:
@@ -266,6 +291,12 @@ def _canonical(query: InsightQuery) -> str:
     by_hour = query.fill is Fill.ZERO and query.granularity is Granularity.HOURLY
     begun = int(query.now.timestamp()) // 900 if by_hour else 0
     return json.dumps([_members(query), query.today.isoformat(), begun, query.limit, query.cursor])
+
+
+def _last_key(query: InsightQuery, scope: _Scope) -> str:
+    """Under which the last answer is kept: the question and whose campaigns they are, whatever their data."""
+    owners = sorted([one.id, one.organization_id] for one in scope.facts.values())
+    return _key(f"last {_canonical(query)}", owners)
 
 
 def _members(query: InsightQuery) -> list[object]:

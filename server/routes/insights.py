@@ -53,7 +53,7 @@ _CAMPAIGNS = Param("campaign", "Several campaigns (default: all).", {"type": "st
 _CONDITION = Param("If-None-Match", "The ETag of a copy.", {"type": "string"}, place="header")
 _HEADERS = {
     "ETag": "Changes when the answer does.",
-    "X-Cache": "Where the answer came from: a cache, or `miss`.",
+    "X-Cache": "Who answered: `l1` (this process), `l2` (Redis), `miss` (the store), `stale` while a store is away.",
     "Age": "Seconds since it was computed.",
     **LINK_HEADER,
 }

@@ -19,6 +19,14 @@ class CacheContract:
     def test_what_was_never_put_is_not(self, make: Make) -> None:
         cache, _ = make()
         assert cache.get("a") is None
+        assert cache.find("a") is None
+
+    def test_it_says_which_level_answered(self, make: Make) -> None:
+        cache, _ = make()
+        cache.put("a", b"1", 10)
+        hit = cache.find("a")
+        assert hit is not None
+        assert (hit.value, hit.tier in {"l1", "l2"}) == (b"1", True)
 
     def test_the_later_value_stands(self, make: Make) -> None:
         cache, _ = make()

@@ -479,6 +479,36 @@ def test_without_the_store_nobody_gets_in(
             attempt()
 
 
+def test_without_the_store_whoever_was_in_may_go_on_reading_for_five_minutes(
+    access: AccessService, tokens: TokenPair, metadata: SQLiteMetadata, clock: StillClock
+) -> None:
+    other = access.login(EMAIL, PASSWORD, address=HERE)
+    actor = access.authenticate(tokens.access_token)
+    metadata.close()
+    clock.advance(290)
+    assert access.authenticate(tokens.access_token, reading=True) == actor
+    with pytest.raises(Unavailable):
+        access.authenticate(tokens.access_token)
+    with pytest.raises(Unavailable):  # never seen by this process
+        access.authenticate(other.access_token, reading=True)
+    clock.advance(11)
+    with pytest.raises(Unavailable):
+        access.authenticate(tokens.access_token, reading=True)
+
+
+def test_a_session_that_is_known_to_have_ended_stays_so_without_the_store(
+    access: AccessService, tokens: TokenPair, metadata: SQLiteMetadata, clock: StillClock
+) -> None:
+    actor = access.authenticate(tokens.access_token)
+    access.logout(actor=actor)
+    with pytest.raises(NotSignedIn):
+        access.authenticate(tokens.access_token)
+    metadata.close()
+    clock.advance(100)
+    with pytest.raises(NotSignedIn):
+        access.authenticate(tokens.access_token, reading=True)
+
+
 # The password
 
 

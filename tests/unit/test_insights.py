@@ -550,3 +550,58 @@ def test_a_failure_is_everyone_s_and_is_not_kept(bench: Bench) -> None:
             bench.ask()
     bench.store.before = lambda name: None
     assert bench.ask()["rows"] == []
+
+
+# While a store is away
+
+
+def _away(_name: str) -> None:
+    raise Unavailable("away", service="analytics")
+
+
+def test_without_analytics_the_last_answer_is_given_and_marked(bench: Bench) -> None:
+    bench.store.events = [event(TODAY, clicks=3)]
+    asked = between(TODAY, TODAY)
+    before = bench.ask(**asked)
+    bench.metadata.bump_data_versions([1])
+    bench.store.before = _away
+    bench.clock.advance(60)
+    found = bench.run(**asked)
+    body = json.loads(found.body, parse_float=Decimal)
+    assert (found.cache, found.age_s) == ("stale", 60)
+    assert [warning["code"] for warning in body["warnings"]] == ["stale"]
+    assert "2026-11-23T12:30:00Z" in body["warnings"][0]["message"]
+    assert body | {"warnings": []} == before
+    with pytest.raises(Unavailable):
+        bench.run(**asked, group_by="region")
+    bench.store.before = lambda name: None
+    assert bench.run(**asked).cache == "miss"
+
+
+def test_the_mark_stands_before_other_warnings(bench: Bench) -> None:
+    bench.store.events = [event(TODAY, currency="EUR", spend=1_000_000)]
+    bench.ask()
+    bench.metadata.bump_data_versions([1])
+    bench.store.before = _away
+    assert [warning["code"] for warning in bench.ask()["warnings"]] == ["stale", "missing_rate"]
+
+
+def test_without_metadata_the_last_answer_is_given_to_whom_it_was_given(bench: Bench) -> None:
+    bench.store.events = [event(TODAY, clicks=3)]
+    bench.ask()
+    bench.metadata.down = True
+    assert bench.run().cache == "stale"
+    for campaign, actor in ((2, ACTOR), (1, Actor(organization_id=2, role=Role.VIEWER, user_id=6))):
+        with pytest.raises(Unavailable):
+            bench.run(campaign, actor)
+    bench.clock.advance(15 * 60 + 1)
+    with pytest.raises(Unavailable):
+        bench.run()
+
+
+def test_who_waited_for_their_events_gets_no_older_answer(bench: Bench) -> None:
+    bench.ask()
+    bench.metadata.bump_data_versions([1])
+    bench.store.before = _away
+    with pytest.raises(Unavailable):
+        bench.run(after="a position")

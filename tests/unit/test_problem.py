@@ -33,7 +33,7 @@ SECRET = "10.1.2.3:5432 password=hunter2"
         (errors.NotYetVisible("wait", service="analytics"), 503),
         (errors.SchemaMismatch("old"), 503),
         (errors.Fenced("lost"), 503),
-        (errors.ConfigurationError("wrong"), 500),
+        (errors.ConfigurationError("wrong"), 503),
         (errors.CampaignctlError("failed"), 500),
         (HTTPException(404), 404),
         (HTTPException(405), 405),

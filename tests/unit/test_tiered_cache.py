@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from campaignctl.adapters.cache.in_process import InProcessCache
 from campaignctl.adapters.cache.tiered import TieredCache
+from campaignctl.ports.cache import Hit
 from tests.fakes.clock import ManualClock
 
 
@@ -27,6 +28,10 @@ class Shared:
         left_s = end_s - self.clock.monotonic_s()
         return None if self.away or left_s <= 0 else (value, left_s)
 
+    def find(self, key: str, /) -> Hit | None:
+        value = self.get(key)
+        return None if value is None else Hit(value, "l2")
+
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         if not self.away:
             self.values[key] = (value, self.clock.monotonic_s() + ttl_s)
@@ -47,7 +52,8 @@ def test_what_one_process_put_another_finds() -> None:
     shared = Shared(ManualClock())
     one, other = Node(shared), Node(shared)
     one.cache.put("a", b"1", 60)
-    assert one.cache.get("a") == other.cache.get("a") == b"1"
+    assert other.cache.find("a") == Hit(b"1", "l2")
+    assert one.cache.find("a") == other.cache.find("a") == Hit(b"1", "l1")
 
 
 def test_the_shared_cache_is_asked_once_in_a_while() -> None:

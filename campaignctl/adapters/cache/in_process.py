@@ -6,8 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from campaignctl.ports.cache import Cache
+from campaignctl.ports.cache import Cache, Hit
 
 # What an entry takes beside its value: its key, two tuples, a float and its links, measured to 200 bytes.
 _ENTRY_BYTES = 200
@@ -34,6 +33,10 @@ class InProcessCache:
                 return None
             self._entries.move_to_end(key)
             return value
+
+    def find(self, key: str, /) -> Hit | None:
+        value = self.get(key)
+        return None if value is None else Hit(value, "l1")
 
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         with self._lock:

@@ -30,6 +30,7 @@ from redis.retry import Retry
 
 from campaignctl.adapters.cache.breaker import Breaker, Circuit
 from campaignctl.errors import ConfigurationError, Unavailable
+from campaignctl.ports.cache import Hit
 
 if TYPE_CHECKING:
     from campaignctl.adapters.cache.tiered import SharedCache
@@ -107,6 +108,10 @@ class RedisCache:
         name = self._name(key)
         frame = self._call(lambda: self._client.get(name))
         return self._opened(name, frame)
+
+    def find(self, key: str, /) -> Hit | None:
+        value = self.get(key)
+        return None if value is None else Hit(value, "l2")
 
     def get_with_ttl(self, key: str, /) -> tuple[bytes, float] | None:
         """As ``get``, with the seconds that the value has left."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from campaignctl.ports.cache import Cache
+from campaignctl.ports.cache import Cache, Hit
 
 L1_TTL_S = 5.0
 """How long the process keeps a value at most: what the shared cache forgets, every process has forgotten after it."""
@@ -25,15 +25,19 @@ class TieredCache:
         self._l1_ttl_s = l1_ttl_s
 
     def get(self, key: str, /) -> bytes | None:
+        hit = self.find(key)
+        return None if hit is None else hit.value
+
+    def find(self, key: str, /) -> Hit | None:
         value = self._l1.get(key)
         if value is not None:
-            return value
+            return Hit(value, "l1")
         found = self._l2.get_with_ttl(key)
         if found is None:
             return None
         value, left_s = found
         self._l1.put(key, value, min(left_s, self._l1_ttl_s))
-        return value
+        return Hit(value, "l2")
 
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         self._l1.put(key, value, min(ttl_s, self._l1_ttl_s))

@@ -1,0 +1,86 @@
+"""What insights answer while a store is away: the last answer to the same question, marked as such, or nothing.
+
+Beside each computed answer, which the cache knows by the versions of its data, the same body is kept for an hour under
+the question alone. When analytics or metadata does not answer, that one is given: it was true when it was computed, and
+says when that was, in the warning ``stale``. Whose campaigns they are is remembered in the process for a quarter of an
+hour, so that an asker sees nothing that was not theirs then.
+"""
+
+import struct
+from collections.abc import Hashable, Mapping
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+from campaignctl.ports.cache import Cache
+from campaignctl.ports.clock import Clock
+from campaignctl.ports.metadata import CampaignFacts
+
+KEPT_S = 3_600.0
+"""How old an answer may be that is given while a store is away."""
+SCOPES_KEPT_S = 900.0
+"""How long it is remembered whose campaigns a question was about, while metadata is away."""
+
+_COMPUTED_AT = struct.Struct(">d")
+_WARNINGS = b'"warnings": ['
+_SCOPES = 1_000
+_CAMPAIGNS_OF_SCOPE = 200
+"""Facts of more are not remembered: all scopes together stay below some tens of megabytes."""
+
+_T = TypeVar("_T", bound=Hashable)
+
+
+def pack(computed_at: datetime, body: bytes) -> bytes:
+    """An entry of the cache: when it was computed, and what."""
+    return _COMPUTED_AT.pack(computed_at.timestamp()) + body
+
+
+def unpack(entry: bytes) -> tuple[datetime, bytes]:
+    """What ``pack`` took."""
+    (computed_at,) = _COMPUTED_AT.unpack_from(entry)
+    return datetime.fromtimestamp(computed_at, UTC), entry[_COMPUTED_AT.size :]
+
+
+class LastAnswers(Generic[_T]):
+    """The last answers, and the campaigns that questions were about. May be used by several threads."""
+
+    def __init__(self, cache: Cache, clock: Clock) -> None:
+        self._cache = cache
+        self._scopes: TTLCache[_T, Mapping[int, CampaignFacts]] = TTLCache(
+            _SCOPES, SCOPES_KEPT_S, timer=clock.monotonic_s
+        )
+        self._lock = Lock()
+
+    def remember(self, asked: _T, facts: Mapping[int, CampaignFacts]) -> None:
+        """Keep what the campaigns of a question are."""
+        if len(facts) <= _CAMPAIGNS_OF_SCOPE:
+            with self._lock:
+                self._scopes[asked] = facts
+
+    def remembered(self, asked: _T) -> Mapping[int, CampaignFacts] | None:
+        with self._lock:
+            return self._scopes.get(asked)
+
+    def keep(self, key: str, entry: bytes) -> None:
+        self._cache.put(key, entry, KEPT_S)
+
+    def find(self, key: str) -> bytes | None:
+        """The entry with the warning in its body; None when the question was not answered lately."""
+        entry = self._cache.get(key)
+        if entry is None:
+            return None
+        computed_at, body = unpack(entry)
+        # Members are found by their very bytes: within a string of JSON the quotes would be escaped.
+        head, found, tail = body.rpartition(_WARNINGS)
+        if not found:
+            return None
+        more = b"" if tail.startswith(b"]") else b", "
+        return pack(computed_at, b"".join((head, found, _warning(computed_at), more, tail)))
+
+
+def _warning(computed_at: datetime) -> bytes:
+    at = computed_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    text = f"a store cannot be reached: this is the answer of {at}, without what has come since"
+    return f'{{"code": "stale", "message": "{text}"}}'.encode()
