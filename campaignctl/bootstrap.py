@@ -23,6 +23,8 @@ from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
 from campaignctl.services.insights import InsightService
+from campaignctl.services.letter_listing import LetterListing
+from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
@@ -63,6 +65,8 @@ class App:
     intake: EventIntake
     positions: Positions
     dead_letters: DeadLetters
+    letter_listing: LetterListing
+    letter_purge: LetterPurge
     schema: SchemaService
     health: HealthService
 
@@ -248,6 +252,7 @@ def _build(
     jwt_key = _jwt_key(settings)
     limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
+    letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
     return App(
         settings=settings,
         clock=clock,
@@ -289,7 +294,9 @@ def _build(
             clock=clock,
         ),
         positions=positions,
-        dead_letters=DeadLetters(event_log, topic=kafka.dead_letter_topic),
+        dead_letters=letters,
+        letter_listing=LetterListing(letters, metadata),
+        letter_purge=LetterPurge(letters, event_log),
         schema=schema,
         health=HealthService(
             (

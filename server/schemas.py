@@ -176,6 +176,34 @@ class AcceptedEvents(BaseModel):
     position: str = Field(description="For `after` of the insights routes: wait until these events are counted.")
 
 
+LetterId = Annotated[str, Field(pattern="^[0-9]{1,18}-[0-9]{1,18}$")]
+
+
+class DeadLetterOut(BaseModel):
+    """A record that was refused, with its original bytes: as `value`, or as `value_base64` where they are no UTF-8."""
+
+    id: LetterId
+    code: str = Field(description="The reason code.", examples=[RejectReason.INVALID_VALUE])
+    message: str
+    source: str = Field(pattern="^(kafka|http)$", description="How the record came.")
+    value: str | None = Field(description="The original bytes as text; null where they are not valid UTF-8.")
+    value_base64: str | None = Field(description="The original bytes in base 64; null where `value` has them.")
+    topic: str | None = Field(description="Of a record that came by the log; so are partition and offset.")
+    partition: int | None
+    offset: int | None
+    request_id: str | None = Field(description="Of a record that came by HTTP; so is index.")
+    index: int | None = Field(description="The record's place in the request.")
+    campaign_id: int | None = Field(description="The campaign it named, where that could be read.")
+    length: int | None = Field(description="Bytes of the record, where only its beginning is kept; else null.")
+    sha256: str | None = Field(description="Of the whole record, where only its beginning is kept; else null.")
+    at: datetime = Field(description="When it was refused.")
+
+
+class DeadLetterPage(BaseModel):
+    items: list[DeadLetterOut]
+    next_cursor: str | None
+
+
 class RateIn(_In):
     date: date
     currency: str
@@ -305,6 +333,8 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     CampaignPage,
     EventIn,
     AcceptedEvents,
+    DeadLetterOut,
+    DeadLetterPage,
     RateIn,
     RatePage,
     RatesStored,

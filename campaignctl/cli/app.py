@@ -49,6 +49,7 @@ COMMANDS = (
     Entry("insights", "campaignctl.cli.insights", "Ask for a campaign's numbers.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
     Entry("events", "campaignctl.cli.events", "Send events from a file or from standard input.", _FEED),
+    Entry("dlq", "campaignctl.cli.dlq", "List, show and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
     Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),

@@ -6,7 +6,7 @@ parsing what could not be parsed.
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from campaignctl.domain.events import Reject
 
@@ -16,6 +16,8 @@ LARGEST_WHOLE_VALUE_BYTES = 1_048_576
 KEPT_OF_LARGER_BYTES = 65_536
 
 _IDS_END = 2**63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,26 @@ class DeadLetter:
     """Of the whole record, hexadecimal, where ``value`` is only its beginning."""
 
 
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters are meant; None lets every letter pass."""
+
+    reason: str | None = None
+    campaign_id: int | None = None
+    since_us: int | None = None
+    """Epoch microseconds; those refused at or after it."""
+    until_us: int | None = None
+    """Epoch microseconds; those refused before it."""
+
+    def accepts(self, letter: DeadLetter) -> bool:
+        if self.reason is not None and letter.code != self.reason:
+            return False
+        if self.campaign_id is not None and letter.campaign_id != self.campaign_id:
+            return False
+        at_us = (letter.at - _EPOCH) // _MICROSECOND
+        return (self.since_us is None or at_us >= self.since_us) and (self.until_us is None or at_us < self.until_us)
+
+
 def dead_letter(reject: Reject, value: bytes, at: datetime, origin: FromLog | FromRequest) -> DeadLetter:
     """The letter of a refused record, cut where the record is over 1 MiB."""
     campaign_id = reject.campaign_id
@@ -97,7 +119,7 @@ def read_letter(value: bytes, headers: Headers) -> DeadLetter | None:
             code=texts["code"],
             message=texts["message"],
             value=value,
-            at=datetime.fromisoformat(texts["at"]),
+            at=_instant(texts["at"]),
             origin=_origin(texts),
             campaign_id=_integer(texts, "campaign_id"),
             whole_bytes=_integer(texts, "length"),
@@ -111,6 +133,13 @@ def _origin(texts: dict[str, str]) -> FromLog | FromRequest:
     if texts["source"] == "http":
         return FromRequest(texts["request_id"], int(texts["index"]), _integer(texts, "organization_id"))
     return FromLog(texts["topic"], texts["incarnation"], int(texts["partition"]), int(texts["offset"]))
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return at
 
 
 def _integer(texts: dict[str, str], name: str) -> int | None:

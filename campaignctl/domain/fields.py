@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import TypeVar
 
 from campaignctl.domain.currencies import normalize_currency
+from campaignctl.domain.events.times import parse_time
 from campaignctl.domain.money import ExactNumber, parse_number
 from campaignctl.domain.users import has_unprintable
 from campaignctl.errors import FieldError
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+_ID = re.compile(r"[1-9][0-9]{0,18}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAX_UNKNOWN_REPORTED = 10
 _MAX_NAME_CHARACTERS = 100
@@ -108,6 +110,26 @@ class FieldReader:
         except ValueError:
             pass
         self.fail(name, "must be a calendar day written YYYY-MM-DD, such as 2026-10-31")
+        return None
+
+    def instant_us(self, name: str) -> int | None:
+        """Epoch microseconds of a time of RFC 3339; None when it is absent or wrong."""
+        value = self._string(name) if self.given(name) else None
+        instant_us = None if value is None else parse_time(value)
+        if value is not None and instant_us is None:
+            self.fail(name, "must be a time of RFC 3339 with an offset, such as 2026-10-31T18:00:00Z")
+        return instant_us
+
+    def id(self, name: str) -> int | None:
+        """A number of ours, also written as text; None when it is absent or wrong."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and _ID.fullmatch(value):
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63:
+            return value
+        self.fail(name, "must be a whole number from 1 on")
         return None
 
     def number(self, name: str, *, places: int, integer_digits: int) -> ExactNumber | None:

@@ -187,4 +187,11 @@ class EventLog(Protocol):
         """
         ...
 
+    def delete_before(self, topic: str, partition: int, offset: int, /) -> None:
+        """Remove the partition's records below ``offset`` for good; the start watermark rises to it.
+
+        Nothing happens where they are gone already; an offset above the end is ``InvalidInput``.
+        """
+        ...
+
     def close(self) -> None: ...

@@ -14,6 +14,7 @@ from campaignctl.domain.fields import FieldReader
 from campaignctl.errors import FieldError, InvalidInput
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, serves
+from server.routes.dead_letters import letter_filter
 
 router = APIRouter(prefix="/internal")
 
@@ -47,6 +48,33 @@ def query(call: Call) -> Response:
         "truncated": found.truncated,
     }
     return call.answer(json.dumps(body, separators=(",", ":")).encode())  # its integers may have more than 64 bits
+
+
+@serves(
+    router,
+    Operation(
+        "POST",
+        "/dead-letters/purge",
+        id="purgeDeadLetters",
+        tag="operator",
+        summary="Remove the oldest dead letters that are meant",
+        body=Body(_ANY),
+        answers={200: Answer("How many go, and how many stay behind others.", _ANY)},
+        documented=False,
+    ),
+)
+def purge_dead_letters(call: Call) -> Response:
+    call.require_machine_operator()
+    body = call.json()
+    members = dict(body) if isinstance(body, Mapping) else {}
+    dry_run = members.pop("dry_run", None)
+    if not isinstance(dry_run, bool):
+        raise InvalidInput.of("dry_run", "must be true or false")
+    wanted = letter_filter(members)
+    plan = call.app.letter_purge.plan(wanted)
+    if not dry_run:
+        call.app.letter_purge.apply(plan)
+    return call.answer({"removed": plan.removed, "kept_behind": plan.kept_behind, "dry_run": dry_run})
 
 
 class _Question:

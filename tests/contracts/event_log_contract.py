@@ -430,6 +430,24 @@ class EventLogContract:
             consumer.seek(0, 3)
         assert values_of(take(consumer, 1)) == [b"d"]
 
+    def test_what_lies_below_an_offset_can_be_removed(self, log: EventLog, topic: Callable[..., str]) -> None:
+        name = topic(2)
+        log.produce(name, [NewRecord(None, value, partition=1) for value in (b"a", b"b", b"c")])
+        log.delete_before(name, 1, 2)
+        log.delete_before(name, 1, 1)  # gone already
+        assert (log.watermarks(name)[1].start, log.watermarks(name)[1].end) == (2, 3)
+        with pytest.raises(OffsetLost):
+            log.read(name, 1, 1, 10)
+        assert list(log.read(name, 1, 2, 10).values) == [b"c"]
+        log.delete_before(name, 1, 3)
+        assert list(log.read(name, 1, 3, 10).values) == []
+        assert log.produce(name, [NewRecord(None, b"d", partition=1)]) == [Position(1, 3)]
+        assert list(log.read(name, 1, 3, 10).values) == [b"d"]
+        with pytest.raises(InvalidInput):
+            log.delete_before(name, 1, 5)
+        with pytest.raises(InvalidInput):
+            log.delete_before(name, 2, 0)
+
     def test_an_offset_beyond_the_end_is_lost_too(self, log: EventLog, topic: Callable[..., str]) -> None:
         name = topic()
         log.produce(name, records(b"a"))

@@ -29,6 +29,7 @@ from campaignctl.adapters.event_log.topics import (
     append,
     check_least,
     create_topic,
+    delete_before,
     delete_topic,
     expire,
     find_topic,
@@ -143,6 +144,13 @@ class EmbeddedEventLog:
             if kept is not None and start < kept["start_offset"]:
                 raise OffsetLost(topic, partition, start, kept["start_offset"])
             return read_records(connection, row, partition, start, max_records, MAX_READ_BYTES)
+
+    def delete_before(self, topic: str, partition: int, offset: int, /) -> None:
+        row = self._known(topic, fresh=True)
+        _check_partition(row.topic, partition)
+        check_least("offset", offset, 0)
+        self._file.write(lambda c: delete_before(c, row, partition, offset))
+        self._file.release_free_pages(_RELEASE_PAGES_AT_ONCE)
 
     def apply_retention(self) -> int:
         """Remove records older than their topic's retention: by time only, read or not, as Kafka does.

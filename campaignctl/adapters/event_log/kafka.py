@@ -135,6 +135,16 @@ class KafkaEventLog:
             return record_batch(partition, [], start)
         return self._reader.read(found, partition, start, max_records, kept)
 
+    def delete_before(self, topic: str, partition: int, offset: int, /) -> None:
+        found = self._topics.get(topic)
+        _check_partition(found, partition)
+        check_least("offset", offset, 0)
+        kept = self._topics.watermarks(found)[partition]
+        if offset > kept.end:
+            raise InvalidInput.of("offset", f"must not lie above the end of the partition, {kept.end}")
+        if offset > kept.start:
+            self._topics.delete_before(found, partition, offset)
+
     def close(self) -> None:
         """Leave all groups and end all connections, within some request times. Safe to call twice."""
         self._closed = True

@@ -139,6 +139,12 @@ class KafkaTopics:
                 raise
         self._until(lambda: self.find(name) is None, f"deleting the topic {name}")
 
+    def delete_before(self, topic: Topic, partition: int, offset: int) -> None:
+        """Remove the records below an offset, on every replica."""
+        place = TopicPartition(topic.name, partition, offset)
+        asked = self._client().delete_records([place], request_timeout=self._timeout_s)[place]
+        self._answer(asked, f"removing records of the topic {topic.name}", topic.name)
+
     def is_same(self, topic: Topic) -> bool:
         """Whether the topic is there and was not made anew."""
         found = self.find(topic.name)

@@ -138,3 +138,16 @@ def expire(connection: Connection, topic: TopicRow, partition: int, before_ms: i
     connection.execute(QUERIES["delete_chunks"], where | {"last_offset": oldest["last_offset"]})
     connection.execute(QUERIES["raise_start"], where | {"start_offset": start_offset})
     return removed, oldest["chunks"]
+
+
+def delete_before(connection: Connection, topic: TopicRow, partition: int, offset: int) -> None:
+    """Remove the records below an offset; a chunk goes when its last record does. Inside a write."""
+    where = {"topic_id": topic.id, "partition": partition}
+    kept = connection.execute(QUERIES["partition"], where).fetchone()
+    if kept is None:
+        raise missing_topic(topic.topic.name)
+    if offset > kept["next_offset"]:
+        raise InvalidInput.of("offset", f"must not lie above the end of the partition, {kept['next_offset']}")
+    if offset > kept["start_offset"]:
+        connection.execute(QUERIES["delete_chunks"], where | {"last_offset": offset - 1})
+        connection.execute(QUERIES["raise_start"], where | {"start_offset": offset})

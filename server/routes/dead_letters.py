@@ -1,0 +1,141 @@
+"""Dead letters: what was refused, why, and its original bytes."""
+
+import base64
+from collections.abc import Collection, Mapping
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from campaignctl.domain.dead_letters import FromLog, FromRequest, LetterFilter
+from campaignctl.domain.events import RejectReason
+from campaignctl.domain.fields import FieldReader
+from campaignctl.errors import FieldError, InvalidInput
+from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
+from campaignctl.services.dead_letters import StoredLetter
+from server.dependencies import Call
+from server.operations import Answer, Operation, Param, serves
+from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.schemas import DeadLetterOut, DeadLetterPage
+
+router = APIRouter(prefix="/api/v1/dead-letters")
+
+_TIME = {"type": "string", "format": "date-time"}
+FILTERS = (
+    Param("reason", "Only those of this reason code.", {"type": "string", "enum": list(RejectReason)}),
+    Param(
+        "campaign_id", "Only those that named this campaign.", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+    ),
+    Param("since", "Only those refused at or after this time.", _TIME),
+    Param("until", "Only those refused before this time.", _TIME),
+)
+FILTER_NAMES = tuple(param.name for param in FILTERS)
+_EXAMPLE = {
+    "id": "0-17",
+    "code": "invalid_value",
+    "message": "spend must be a decimal number such as 12.5",
+    "source": "kafka",
+    "value": '{"event_id":"c-1","campaign_id":42,"platform":"meta","spend":"12 dollars"}',
+    "value_base64": None,
+    "topic": "campaign-events",
+    "partition": 3,
+    "offset": 120044,
+    "request_id": None,
+    "index": None,
+    "campaign_id": 42,
+    "length": None,
+    "sha256": None,
+    "at": "2026-10-01T03:00:01.250Z",
+}
+
+
+def letter_filter(values: Mapping[str, object], known: Collection[str] = FILTER_NAMES) -> LetterFilter:
+    """The filter that members of a query or a body describe; raises ``InvalidInput`` that names each wrong one."""
+    errors: list[FieldError] = []
+    given = FieldReader(values, tuple(known), errors)
+    reason = given.choice("reason", RejectReason, RejectReason.MALFORMED_JSON).value if given.given("reason") else None
+    wanted = LetterFilter(reason, given.id("campaign_id"), given.instant_us("since"), given.instant_us("until"))
+    if errors:
+        raise InvalidInput(errors)
+    return wanted
+
+
+def _shown(stored: StoredLetter) -> dict[str, object]:
+    letter, origin = stored.letter, stored.letter.origin
+    by_log = origin if isinstance(origin, FromLog) else None
+    by_http = origin if isinstance(origin, FromRequest) else None
+    text, in_base64 = _as_text(letter.value)
+    return {
+        "id": stored.id,
+        "code": letter.code,
+        "message": letter.message,
+        "source": "kafka" if by_log else "http",
+        "value": text,
+        "value_base64": in_base64,
+        "topic": by_log and by_log.topic,
+        "partition": by_log and by_log.partition,
+        "offset": by_log and by_log.offset,
+        "request_id": by_http and by_http.request_id,
+        "index": by_http and by_http.index,
+        "campaign_id": letter.campaign_id,
+        "length": letter.whole_bytes,
+        "sha256": letter.sha256,
+        "at": letter.at,
+    }
+
+
+def _as_text(value: bytes) -> tuple[str | None, str | None]:
+    try:
+        return value.decode(), None
+    except UnicodeDecodeError:
+        return None, base64.b64encode(value).decode()
+
+
+@serves(
+    router,
+    Operation(
+        "GET",
+        "",
+        id="listDeadLetters",
+        tag="dead letters",
+        summary="List refused records",
+        description=(
+            "A record that came by HTTP is its sender's organization's, one by the log its campaign's. A page may have "
+            "fewer items than asked for although more follow: `next_cursor` alone says whether there are more."
+        ),
+        params=(*FILTERS, LIMIT, CURSOR),
+        answers={
+            200: Answer(
+                "A page, newest first.",
+                {"application/json": DeadLetterPage},
+                headers=LINK_HEADER,
+                example={"items": [_EXAMPLE], "next_cursor": None},
+            )
+        },
+    ),
+)
+def list_dead_letters(call: Call) -> Response:
+    page = call.app.letter_listing.page(
+        call.actor,
+        letter_filter({name: value for name, value in call.ones().items() if name in FILTER_NAMES}),
+        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        cursor=call.one("cursor"),
+    )
+    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
+    return call.answer(body, headers=call.next_link(page.next_cursor))
+
+
+@serves(
+    router,
+    Operation(
+        "GET",
+        "/{letter_id}",
+        id="getDeadLetter",
+        tag="dead letters",
+        summary="Show a refused record",
+        params=(Param("letter_id", "The letter's id, as a listing names it.", {"type": "string"}, place="path"),),
+        answers={200: Answer("The letter.", {"application/json": DeadLetterOut}, example=_EXAMPLE)},
+        problems=(404,),
+    ),
+)
+def show_dead_letter(call: Call) -> Response:
+    return call.answer(_shown(call.app.letter_listing.get(call.actor, call.request.path_params["letter_id"])))
