@@ -22,6 +22,7 @@ from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
+from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightService
 from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
@@ -281,7 +282,9 @@ def _build(
             metadata,
             cache,
             clock,
-            max_rate_age_days=settings.currency.max_rate_age_days,
+            rules=InsightRules(
+                max_rate_age_days=settings.currency.max_rate_age_days, retention_days=events.retention_days
+            ),
             cursor_key=jwt_key.encode(),
         ),
         intake=EventIntake(

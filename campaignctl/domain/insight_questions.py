@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -58,6 +58,7 @@ _FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2299, 12, 31)
 """What the store has days for."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"[0-9]{1,19}")
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _DEFAULT_ZONE, _DEFAULT_CURRENCY = "UTC", "USD"
 
 Parameters = Mapping[str, Sequence[str]]
@@ -84,13 +85,15 @@ def parse_query(
 ) -> InsightQuery:
     """The question, complete. ``facts`` are the settings of its campaigns.
 
-    Raises ``InvalidInput`` that names every parameter that is wrong, ``NotAvailableYet`` for a question that this
-    version cannot answer. Parameters it does not know are left to the caller.
+    ``now`` is the present: what depends on it follows ``as_of`` where that is given. Raises ``InvalidInput`` that
+    names every parameter that is wrong, ``NotAvailableYet`` for a question that this version cannot answer. Parameters
+    it does not know are left to the caller.
     """
     reader = _Reader(parameters)
+    as_of = _as_of(reader, now)
     granularity = reader.choice("granularity", Granularity, Granularity.DAILY)
     zone = _zone(reader, facts)
-    today = local_day(now, zone)
+    today = local_day(as_of or now, zone)
     group_by = tuple(reader.choices("group_by", Dimension))
     sort = _sort(reader, group_by)
     query = InsightQuery(
@@ -111,17 +114,17 @@ def parse_query(
         order=reader.choice("order", Order, Order.DESC if isinstance(sort, Metric | Ratio) else Order.ASC),
         limit=_limit(reader),
         cursor=reader.one("cursor"),
-        now=now,
+        as_of=as_of,
+        now=as_of or now,
         today=today,
+        asked_at=now,
     )
-    asked_as_of = _as_of(reader, now)
     reader.raise_errors()
     if query.earlier_days is not None and query.earlier_days.first < _FIRST_DAY:
         raise InvalidInput.of("compare", f"would reach back before {_FIRST_DAY}")
-    if asked_as_of:
-        raise _not_yet("as_of", "answers as they were at an earlier time are not available in this version")
     if query.source is Source.REPORT:
-        raise _not_yet("source", "reports of the ad platforms are not available in this version; use auto or stream")
+        message = "reports of the ad platforms are not available in this version; use auto or stream"
+        raise NotAvailableYet([FieldError("source", message)])
     return query
 
 
@@ -275,18 +278,19 @@ def _limit(reader: _Reader) -> int:
     return limit
 
 
-def _as_of(reader: _Reader, now: datetime) -> bool:
-    """Whether a time in the past is asked for."""
+def _as_of(reader: _Reader, now: datetime) -> datetime | None:
+    """The time in the past that is asked for; None for the present."""
     text = reader.one("as_of")
     if text is None:
-        return False
+        return None
     time_us = parse_time(text)
+    now_us = (now - _EPOCH) // _MICROSECOND
     if time_us is None:
         reader.fail("as_of", "must be a time of RFC 3339 with an offset, such as 2026-10-31T18:00:00Z")
-    elif time_us > now.timestamp() * 1_000_000:
+    elif time_us > now_us:
         reader.fail("as_of", "must not be in the future")
-    return True
-
-
-def _not_yet(name: str, message: str) -> NotAvailableYet:
-    return NotAvailableYet([FieldError(name, message)])
+    elif time_us < 0:
+        reader.fail("as_of", f"must not lie before {_EPOCH.date()}")
+    elif time_us < now_us:
+        return _EPOCH + time_us * _MICROSECOND
+    return None

@@ -4,35 +4,32 @@ A question may have half a million rows of which ten thousand are shown, so the 
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from campaignctl.domain.insight_rates import Conversions
+from campaignctl.domain.insight_sums import I64, REPORTED, STREAMED, UNKNOWN, StoredSums, WideSums
 from campaignctl.domain.insights import (
     MONEY,
     Dimension,
     Fill,
+    Finality,
     GroupValue,
     InsightQuery,
     InsightRow,
     Metric,
     Order,
     Ratio,
+    RowSource,
     Sums,
 )
 from campaignctl.domain.periods import Bucket, Granularity
 from campaignctl.errors import InvalidInput
 
-I64: TypeAlias = NDArray[np.int64]
-
-LIMB_BITS = 28
-"""A wide sum is ``high * 2**28 + low``: both columns add up without wrapping for more events than there can be."""
 MAX_GROUPED_ROWS = 500_000
 _NO_ROW = -1
 
@@ -40,67 +37,20 @@ Place = list[str | int | None]
 """Where a row stands in the order of its question: the value it is sorted by, its bucket, its group values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """A column of group values or currencies, as codes into the distinct ones, which are in ascending order."""
-
-    codes: I64
-    names: tuple[GroupValue, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WideSums:
-    """A column of exact sums beyond 64 bits."""
-
-    high: I64
-    low: I64
-
-    def at(self, row: int) -> int:
-        return (int(self.high[row]) << LIMB_BITS) + int(self.low[row])
-
-    def all(self) -> list[int]:
-        return [(high << LIMB_BITS) + low for high, low in zip(self.high.tolist(), self.low.tolist(), strict=True)]
-
-    def added_up(self) -> int:
-        return (int(self.high.sum()) << LIMB_BITS) + int(self.low.sum())
-
-    def only(self, rows: NDArray[np.bool_]) -> "WideSums":
-        """0 in all other rows."""
-        return WideSums(np.where(rows, self.high, 0), np.where(rows, self.low, 0))
-
-    def by(self, order: I64, starts: I64) -> "WideSums":
-        """Added up within the groups that begin at ``starts`` of the rows brought into ``order``."""
-        return WideSums(np.add.reduceat(self.high[order], starts), np.add.reduceat(self.low[order], starts))
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSums:
-    """What the store answers: rows by bucket, group and currency, those of other currencies than the asked by day too.
-
-    What is alike may come in several rows: a day can be cut in two.
-    """
-
-    bucket: I64
-    """Number of the bucket."""
-    groups: tuple[Keys, ...]
-    """One for each dimension of the question's ``group_by``."""
-    currency: Keys
-    money_day: I64
-    """Number of the day in the asked range, from 0; -1 where the currency is the asked one."""
-    metrics: Mapping[Metric, WideSums]
-
-    def __len__(self) -> int:
-        return len(self.bucket)
-
-
 class RowTable:
     """All rows of an answer, in the default order: by bucket, then by group values."""
 
     def __init__(
-        self, query: InsightQuery, buckets: Sequence[Bucket], sums: StoredSums, conversions: Conversions
+        self,
+        query: InsightQuery,
+        buckets: Sequence[Bucket],
+        sums: StoredSums,
+        conversions: Conversions,
+        limits: "Limits | None" = None,
     ) -> None:
         self._query = query
         self._buckets = buckets
+        self._limits = limits or Limits()
         group_numbers, self._groups = _numbered_groups(sums)
         keys = sums.bucket * len(self._groups) + group_numbers
         order = np.argsort(keys, kind="stable")
@@ -108,6 +58,7 @@ class RowTable:
         self._keys = keys[order][starts]
         _refuse_too_many(len(self._keys))
         self._metrics = _grouped(sums, order, starts)
+        self._marks = np.bitwise_or.reduceat(sums.all_marks()[order], starts) if len(starts) else sums.bucket
         self._foreign = _converted(query, sums, np.searchsorted(self._keys, keys), conversions)
         self._cells = self._filled_cells() if query.fill is Fill.ZERO else _Cells.of_rows(self._keys)
         if not len(self._cells.rows) and query.granularity is Granularity.TOTAL and not query.group_by:
@@ -115,6 +66,8 @@ class RowTable:
 
     @cached_property
     def totals(self) -> Sums:
+        if self._limits.no_totals or np.any(self._marks & UNKNOWN):
+            return UNKNOWN_SUMS
         values: dict[Metric, int | None] = {metric: sums.added_up() for metric, sums in self._metrics.items()}
         for metric, foreign in self._foreign.items():
             values[metric] = _plus(values[metric], foreign.total)
@@ -137,9 +90,9 @@ class RowTable:
         later = self._keys >= filled  # clocks differ: what has not begun can have events
         rows_of_filled = np.full(filled, _NO_ROW)
         rows_of_filled[self._keys[~later]] = rows[~later]
-        return _Cells(
-            np.concatenate((np.arange(filled), self._keys[later])), np.concatenate((rows_of_filled, rows[later]))
-        )
+        keys = np.concatenate((np.arange(filled), self._keys[later]))
+        shown = ~np.isin(keys // max(groups, 1), list(self._limits.left_empty))
+        return _Cells(keys[shown], np.concatenate((rows_of_filled, rows[later]))[shown])
 
     def _order(self) -> Sequence[int]:
         """Numbers of cells as they are to be shown."""
@@ -178,6 +131,8 @@ class RowTable:
             foreign = self._foreign[metric]
             for row, amount in foreign.converted.items():
                 values[row] = _plus(values[row], amount)
+        for row in np.flatnonzero(self._marks & UNKNOWN).tolist():
+            values[row] = None
         values.append(0)  # _NO_ROW
         return [values[row] for row in self._cells.rows.tolist()]
 
@@ -209,15 +164,37 @@ class RowTable:
             bucket=bucket,
             group=self._groups[group],
             sums=Sums() if row == _NO_ROW else self._row_sums(row),
-            source=self._query.filled_source,
-            finality=self._query.finality(bucket.days),
+            source=self._query.filled_source if row == _NO_ROW else _SOURCES[int(self._marks[row]) & ~UNKNOWN],
+            finality=self._finality(bucket, self._groups[group]),
         )
 
+    def _finality(self, bucket: Bucket, group: tuple[GroupValue, ...]) -> Finality:
+        judged = self._limits.finality
+        return self._query.finality(bucket.days) if judged is None else judged(bucket, group)
+
     def _row_sums(self, row: int) -> Sums:
+        if self._marks[row] & UNKNOWN:
+            return UNKNOWN_SUMS
         values: dict[Metric, int | None] = {metric: sums.at(row) for metric, sums in self._metrics.items()}
         for metric, foreign in self._foreign.items():
             values[metric] = _plus(values[metric], foreign.converted.get(row, 0))
         return _sums(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the sums do not tell of an answer."""
+
+    no_totals: bool = False
+    """The totals are not known."""
+    left_empty: frozenset[int] = frozenset()
+    """Numbers of the buckets that must not be filled up."""
+    finality: Callable[[Bucket, tuple[GroupValue, ...]], Finality] | None = None
+    """Of a row; None: the calendar decides."""
+
+
+UNKNOWN_SUMS = Sums(None, None, None, None, None)
+_SOURCES = {STREAMED: RowSource.STREAM, REPORTED: RowSource.REPORT, STREAMED | REPORTED: RowSource.MIXED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,9 +283,9 @@ def _plus(left: int | None, right: int | None) -> int | None:
 
 def _sums(values: Mapping[Metric, int | None]) -> Sums:
     return Sums(
-        impressions=values[Metric.IMPRESSIONS] or 0,
-        clicks=values[Metric.CLICKS] or 0,
-        conversions_millionths=values[Metric.CONVERSIONS] or 0,
+        impressions=values[Metric.IMPRESSIONS],
+        clicks=values[Metric.CLICKS],
+        conversions_millionths=values[Metric.CONVERSIONS],
         spend_micros=values[Metric.SPEND],
         revenue_micros=values[Metric.REVENUE],
     )

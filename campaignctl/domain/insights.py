@@ -89,6 +89,13 @@ class Source(StrEnum):
     REPORT = "report"
 
 
+class RowSource(StrEnum):
+    STREAM = "stream"
+    REPORT = "report"
+    MIXED = "mixed"
+    """Both took part."""
+
+
 class Compare(StrEnum):
     PREVIOUS_PERIOD = "previous_period"
     PREVIOUS_YEAR = "previous_year"
@@ -142,9 +149,14 @@ class InsightQuery:
     order: Order
     limit: int
     cursor: str | None
+    as_of: datetime | None
+    """What is asked is what would have been answered then; None for the present."""
     now: datetime
+    """The moment that the answer is of: ``as_of``, or else the present."""
     today: date
     """The day of ``now`` in the asked zone."""
+    asked_at: datetime
+    """The present, whatever moment is asked about."""
 
     @property
     def earlier_days(self) -> DayRange | None:
@@ -154,9 +166,9 @@ class InsightQuery:
         return self.days.year_before() if self.compare is Compare.PREVIOUS_YEAR else self.days.before()
 
     @property
-    def filled_source(self) -> Source:
-        """The source that a row without any event names."""
-        return Source.STREAM if self.source is Source.AUTO else self.source
+    def filled_source(self) -> RowSource:
+        """The source that a row without any data names."""
+        return RowSource.REPORT if self.source is Source.REPORT else RowSource.STREAM
 
     def finality(self, days: DayRange) -> Finality:
         """Of what the stream says about the days: the weakest of them decides."""
@@ -165,11 +177,11 @@ class InsightQuery:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The metrics of a row or of all rows; money in millionths of the asked currency, None where a rate is missing."""
+    """The metrics of a row or of all rows; money in millionths of the asked currency. None where it cannot be told."""
 
-    impressions: int = 0
-    clicks: int = 0
-    conversions_millionths: int = 0
+    impressions: int | None = 0
+    clicks: int | None = 0
+    conversions_millionths: int | None = 0
     spend_micros: int | None = 0
     revenue_micros: int | None = 0
 
@@ -206,7 +218,7 @@ class InsightRow:
     group: tuple[GroupValue, ...]
     """A value for each dimension of the question's ``group_by``, in its order."""
     sums: Sums
-    source: Source
+    source: RowSource
     finality: Finality
 
 

@@ -1,6 +1,6 @@
 """The analytics store: raw event rows, the daily rollup, and the questions asked of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, TypeAlias
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from campaignctl.domain.insight_rows import StoredSums
+from campaignctl.domain.insight_sums import StoredSums
 from campaignctl.domain.insights import Dimension
 from campaignctl.domain.periods import Timeline
 
@@ -152,6 +152,10 @@ class SumsQuestion:
     group_by: Sequence[Dimension]
     base_currency: str
     """Amounts in it are summed across days; amounts in others stay apart by day."""
+    as_of_us: int | None = None
+    """Only what the log had taken by then, inclusive (epoch microseconds); None: all. Asked by time only."""
+    left_out: Collection[tuple[int, str, int]] = ()
+    """(Campaign, platform, number of the day in the asked range, from 0) of which nothing is summed."""
 
 
 class InsightStore(Protocol):
@@ -171,8 +175,11 @@ class InsightStore(Protocol):
         """Sums over instants: ``buckets`` says when each bucket is, ``days`` when each day of the range is."""
         ...
 
-    def newest_events(self, campaign_ids: Sequence[int], /) -> Mapping[str, int]:
-        """Epoch microseconds of each platform's newest event, for the platforms that have any."""
+    def newest_events(self, campaign_ids: Sequence[int], as_of_us: int | None = None, /) -> Mapping[str, int]:
+        """Epoch microseconds of each platform's newest event, for the platforms that have any.
+
+        Of those that the log had taken by ``as_of_us``, inclusive; None: of all.
+        """
         ...
 
 

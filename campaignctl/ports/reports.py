@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from campaignctl.domain.insight_rows import Keys
+from campaignctl.domain.insight_sums import Keys
 from campaignctl.domain.insights import Metric
 from campaignctl.domain.reports import Breakdown, Coverage, Figures, ReportedAccount, ReportSlice
 from campaignctl.ports.analytics import OffsetRange

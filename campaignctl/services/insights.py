@@ -9,50 +9,33 @@ same question is given and marked (``last_answers``), unless the asker waited fo
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from threading import Lock
-from typing import Literal, Protocol
+from typing import Literal
 
 from campaignctl.domain.insight_json import to_json
 from campaignctl.domain.insight_questions import parse_campaign_ids, parse_query
-from campaignctl.domain.insight_rates import Conversions, RateTable
-from campaignctl.domain.insight_rows import RowTable
-from campaignctl.domain.insights import (
-    Comparison,
-    Dimension,
-    Fill,
-    Freshness,
-    InsightQuery,
-    Insights,
-    freshness_of,
-)
-from campaignctl.domain.periods import (
-    Granularity,
-    buckets_of_days,
-    buckets_of_hours,
-    timeline_of_buckets,
-    timeline_of_days,
-)
+from campaignctl.domain.insights import InsightQuery
 from campaignctl.domain.users import Actor, Role
-from campaignctl.errors import InvalidInput, NotFound, Unavailable
-from campaignctl.ports.analytics import InsightStore, SumsQuestion
+from campaignctl.errors import NotFound, Unavailable
+from campaignctl.ports.analytics import InsightStore
 from campaignctl.ports.cache import Cache
 from campaignctl.ports.clock import Clock
-from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore, RateStore
+from campaignctl.services.insight_answers import (
+    CACHE_TTL_S,
+    InsightAnswers,
+    InsightMetadata,
+    InsightRules,
+    cache_key,
+    canonical_text,
+    moment_text,
+)
 from campaignctl.services.insight_cursors import InsightCursors
+from campaignctl.services.insight_scope import Scope
 from campaignctl.services.last_answers import LastAnswers, pack, unpack
-
-_CACHE_TTL_S = 300.0
-_KEY_VERSION = "insights:v1"
-_DIMENSIONS_OF_ROLLUP = {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIGN}
-
-
-class InsightMetadata(CampaignFactsStore, RateStore, Protocol):
-    """What insights need of the metadata store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +60,14 @@ class InsightService:
         cache: Cache,
         clock: Clock,
         *,
-        max_rate_age_days: int,
+        rules: InsightRules,
         cursor_key: bytes,
     ) -> None:
-        self._store = store
         self._metadata = metadata
         self._cache = cache
         self._clock = clock
-        self._max_rate_age_days = max_rate_age_days
-        self._cursors = InsightCursors(cursor_key)
+        self._rules = rules
+        self._answers = InsightAnswers(store, metadata, cache, InsightCursors(cursor_key), rules)
         self._flights = _Flights()
         self._last: LastAnswers[_Asked] = LastAnswers(cache, clock)
 
@@ -106,7 +88,7 @@ class InsightService:
             scope = self._scope(wanted, actor)
             self._last.remember(asked, scope.facts)
             query = self._query(parameters, scope, several=campaign_id is None)
-            key = _key(_canonical(query), scope.versions(self._rates_version(scope, query.currency)))
+            key = self._key(query, scope)
             hit = self._cache.find(key)
             if hit is not None:
                 return self._answer(hit.value, hit.tier)
@@ -117,7 +99,7 @@ class InsightService:
                 raise
             return self._answer(entry, "stale")
 
-    def _query(self, parameters: Mapping[str, Sequence[str]], scope: "_Scope", *, several: bool) -> InsightQuery:
+    def _query(self, parameters: Mapping[str, Sequence[str]], scope: Scope, *, several: bool) -> InsightQuery:
         return parse_query(
             parameters,
             campaign_ids=sorted(scope.facts),
@@ -131,88 +113,37 @@ class InsightService:
         facts = self._last.remembered(asked)
         if facts is None or "after" in parameters:
             return None
-        scope = _Scope(facts, named=asked[1] is not None)
+        scope = Scope(facts, named=asked[1] is not None)
         return self._last.find(_last_key(self._query(parameters, scope, several=several), scope))
 
-    def _scope(self, wanted: Sequence[int] | None, actor: Actor) -> "_Scope":
+    def _scope(self, wanted: Sequence[int] | None, actor: Actor) -> Scope:
         if wanted is None:
             everything = self._metadata.campaign_ids(actor.organization_id)
-            return _Scope(self._metadata.campaign_facts(everything), named=False)
+            return Scope(self._metadata.campaign_facts(everything), named=False)
         facts = self._metadata.campaign_facts(wanted)
         for one in wanted:
             if one not in facts or not actor.sees(facts[one].organization_id):
                 raise NotFound(f"there is no campaign {one}")
-        return _Scope(facts, named=True)
+        return Scope(facts, named=True)
 
-    def _rates_version(self, scope: "_Scope", currency: str) -> int:
+    def _key(self, query: InsightQuery, scope: Scope) -> str:
+        """Holds everything that the answer depends on."""
+        asked = f"{canonical_text(query)} {moment_text(query)} {self._rules}"
+        return cache_key(asked, scope.versions(self._rates_version(scope, query.currency)))
+
+    def _rates_version(self, scope: Scope, currency: str) -> int:
         if scope.organization_id is None:
             return 0
         # A range without days: no rates, please.
         version, _ = self._metadata.rates_between(scope.organization_id, currency, date.max, date.min)
         return version
 
-    def _compute(self, query: InsightQuery, scope: "_Scope", key: str) -> bytes:
-        body = to_json(self._insights(query, scope))
+    def _compute(self, query: InsightQuery, scope: Scope, key: str) -> bytes:
+        body = to_json(self._answers.insights(query, scope))
         entry = pack(self._clock.now(), body)
-        self._cache.put(key, entry, _CACHE_TTL_S)
+        self._cache.put(key, entry, CACHE_TTL_S)
         self._last.keep(_last_key(query, scope), entry)
         return entry
-
-    def _insights(self, query: InsightQuery, scope: "_Scope") -> Insights:
-        asked = _asked(query, scope)
-        after = self._cursors.decode(query.cursor, asked) if query.cursor is not None else None
-        conversions = Conversions(self._rates(query, scope))
-        table = self._table(query, scope, conversions)
-        rows, last = table.page(after)
-        return Insights(
-            query=query,
-            rows=tuple(rows),
-            totals=table.totals,
-            comparison=self._comparison(query, scope, conversions),
-            next_cursor=None if last is None else self._cursors.encode(last, asked),
-            freshness=self._freshness(query, scope),
-            warnings=tuple(conversions.warnings()),
-        )
-
-    def _rates(self, query: InsightQuery, scope: "_Scope") -> RateTable:
-        """Every rate that may be needed for the range and for the one it is compared with."""
-        if scope.organization_id is None:
-            return RateTable(query.currency, [], self._max_rate_age_days)
-        first = min(query.days.first, query.earlier_days.first if query.earlier_days else query.days.first)
-        first -= timedelta(days=self._max_rate_age_days)
-        _, rates = self._metadata.rates_between(scope.organization_id, query.currency, first, query.days.last)
-        return RateTable(query.currency, rates, self._max_rate_age_days)
-
-    def _table(self, query: InsightQuery, scope: "_Scope", conversions: Conversions) -> RowTable:
-        question = SumsQuestion(query.campaign_ids, query.platforms, query.regions, query.group_by, query.currency)
-        days = query.days
-        if query.granularity is Granularity.HOURLY:
-            buckets, timeline = buckets_of_hours(days, query.zone)
-            sums = self._store.sums_by_time(question, timeline, timeline_of_days(days, query.zone))
-            return RowTable(query, buckets, sums, conversions)
-        buckets = buckets_of_days(days, query.granularity, query.week_start)
-        if scope.fits_rollup(query):
-            starts = [bucket.days.first for bucket in buckets]
-            sums = self._store.sums_by_day(question, starts, days.last + timedelta(days=1))
-        else:
-            timeline = timeline_of_buckets(buckets, days, query.zone)
-            sums = self._store.sums_by_time(question, timeline, timeline_of_days(days, query.zone))
-        return RowTable(query, buckets, sums, conversions)
-
-    def _comparison(self, query: InsightQuery, scope: "_Scope", conversions: Conversions) -> Comparison | None:
-        if query.compare is None or query.earlier_days is None:
-            return None
-        earlier = replace(query, days=query.earlier_days, fill=Fill.NONE, compare=None)
-        return Comparison(query.compare, earlier.days, self._table(earlier, scope, conversions).totals)
-
-    def _freshness(self, query: InsightQuery, scope: "_Scope") -> tuple[Freshness, ...]:
-        """The newest events are the same for every question about the same data."""
-        key = _key("freshness", scope.versions(0))
-        kept = self._cache.get(key)
-        if kept is None:
-            kept = json.dumps(dict(self._store.newest_events(query.campaign_ids))).encode()
-            self._cache.put(key, kept, _CACHE_TTL_S)
-        return freshness_of(query, scope.linked_platforms, json.loads(kept))
 
     def _answer(self, entry: bytes, cache: Literal["l1", "l2", "miss", "stale"]) -> InsightAnswer:
         computed_at, body = unpack(entry)
@@ -249,76 +180,7 @@ class _Flights:
         return mine.result()
 
 
-class _Scope:
-    """The campaigns that a question is about."""
-
-    def __init__(self, facts: Mapping[int, CampaignFacts], *, named: bool) -> None:
-        self.facts = facts
-        self.named = named
-        """Whether the question names them; else they are all that the asker sees."""
-        organizations = {one.organization_id for one in facts.values()}
-        if len(organizations) > 1:
-            raise InvalidInput.of(
-                "campaign", "must name campaigns of one organization, because each has currency rates of its own"
-            )
-        self.organization_id = next(iter(organizations), None)
-        """Whose rates count; None without campaigns."""
-
-    @property
-    def linked_platforms(self) -> frozenset[str]:
-        return frozenset(platform for one in self.facts.values() for platform in one.platforms)
-
-    def versions(self, rates_version: int) -> list[list[int]]:
-        """Of everything in the stores that an answer is made from."""
-        campaigns = [[one.id, one.organization_id, one.version, one.data_version] for one in self.facts.values()]
-        return [[rates_version], *sorted(campaigns)]
-
-    def fits_rollup(self, query: InsightQuery) -> bool:
-        """Whether sums by day, in the campaigns' own zones, are what is asked for."""
-        zones_agree = all(one.timezone == query.zone.key for one in self.facts.values())
-        return zones_agree and set(query.group_by) <= _DIMENSIONS_OF_ROLLUP
-
-
-def _asked(query: InsightQuery, scope: _Scope) -> str:
-    """The question without its page, and without what changes while its pages are turned."""
-    campaign_ids = query.campaign_ids if scope.named else ()
-    return json.dumps([scope.organization_id, _members(replace(query, campaign_ids=campaign_ids))])
-
-
-def _canonical(query: InsightQuery) -> str:
-    """Everything that the answer depends on beside the data: equal questions have equal texts."""
-    # Which hours have begun changes with the quarters of an hour of UTC, which all offsets are multiples of.
-    by_hour = query.fill is Fill.ZERO and query.granularity is Granularity.HOURLY
-    begun = int(query.now.timestamp()) // 900 if by_hour else 0
-    return json.dumps([_members(query), query.today.isoformat(), begun, query.limit, query.cursor])
-
-
-def _last_key(query: InsightQuery, scope: _Scope) -> str:
+def _last_key(query: InsightQuery, scope: Scope) -> str:
     """Under which the last answer is kept: the question and whose campaigns they are, whatever their data."""
     owners = sorted([one.id, one.organization_id] for one in scope.facts.values())
-    return _key(f"last {_canonical(query)}", owners)
-
-
-def _members(query: InsightQuery) -> list[object]:
-    return [
-        query.several,
-        query.campaign_ids,
-        query.days.first.isoformat(),
-        query.days.last.isoformat(),
-        query.granularity,
-        query.zone.key,
-        query.week_start,
-        query.currency,
-        query.source,
-        query.group_by,
-        query.platforms,
-        query.regions,
-        query.compare,
-        query.fill,
-        query.sort,
-        query.order,
-    ]
-
-
-def _key(what: str, versions: list[list[int]]) -> str:
-    return f"{_KEY_VERSION}:{hashlib.sha256(json.dumps([what, versions]).encode()).hexdigest()}"
+    return cache_key(f"last {canonical_text(query)}", owners)

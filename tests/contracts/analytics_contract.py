@@ -365,6 +365,44 @@ class AnalyticsContract:
             assert _by_day(store, granularity=Granularity.TOTAL, **narrowed) == expected
             assert _by_time(store, granularity=Granularity.TOTAL, **narrowed) == expected
 
+    def test_what_was_taken_later_is_not_there_yet(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(16, 300)
+        store.append_events(event_rows(rows), "rows")
+        taken_ms = sorted(one["times_ms"] for one in rows)
+        for then_ms in (0, taken_ms[0] - 1, taken_ms[0], taken_ms[150], taken_ms[-1]):
+            there = [one for one in rows if one["times_ms"] <= then_ms]
+            expected = _expected(there, Granularity.WEEKLY, (Dimension.PLATFORM,))
+            as_of_us = then_ms * 1_000 + 999
+            found = _by_time(store, (Dimension.PLATFORM,), granularity=Granularity.WEEKLY, as_of_us=as_of_us)
+            assert found == expected
+            assert store.newest_events(_CAMPAIGNS, as_of_us) == _newest(there)
+        with pytest.raises(ValueError, match="earlier"):
+            _by_day(store, as_of_us=0)
+
+    def test_days_of_a_campaign_and_platform_are_left_out(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(17, 600)
+        store.append_events(event_rows(rows), "rows")
+        first = day_number(FIRST_DAY)
+        cells = {(one["campaign_id"], one["platform"], one["day"] - first) for one in rows[::2]}
+        cells |= {(1, "meta", day) for day in range(DAYS)}
+        kept = [one for one in rows if (one["campaign_id"], one["platform"], one["day"] - first) not in cells]
+        for left_out in (cells, {cell for cell in cells if cell[0] == 1}):
+            kept = [one for one in rows if (one["campaign_id"], one["platform"], one["day"] - first) not in left_out]
+            expected = _expected(kept, Granularity.MONTHLY, (Dimension.REGION,))
+            for asked in (_by_day, _by_time):
+                assert asked(store, (Dimension.REGION,), granularity=Granularity.MONTHLY, left_out=left_out) == expected
+
+    def test_a_day_that_is_cut_in_two_is_left_out_whole(self, harness: Harness) -> None:
+        store = harness.open()
+        zone, day = ZoneInfo("America/Goose_Bay"), date(2010, 11, 6)  # goes on an hour after it ended at midnight
+        midnight = round(datetime(2010, 11, 7, tzinfo=zone).timestamp()) * 1_000_000
+        times = [midnight - 1, midnight + 90_000_000, midnight + 7_200_000_000]
+        rows = [row(n, event_time_us=time_us, spend_micros=10**n) for n, time_us in enumerate(times)]
+        store.append_events(event_rows(rows), "rows")
+        days = DayRange(day, date(2010, 11, 7))
+        found = _by_time(store, days=days, zone=zone, left_out={(1, "meta", 0), (1, "google", 1)})
+        assert found == {(1, "USD", -1): (0, 0, 0, 100, 0)}
+
     def test_instants_belong_to_days_of_the_asked_zone(self, harness: Harness) -> None:
         store, rows = harness.open(), random_rows(14, 500)
         store.append_events(event_rows(rows), "rows")
@@ -472,9 +510,9 @@ def _by_time(
 
 
 def _question(
-    group_by: Sequence[Dimension], platforms: Sequence[str] = (), regions: Sequence[str] = ()
+    group_by: Sequence[Dimension], platforms: Sequence[str] = (), regions: Sequence[str] = (), **more: Any
 ) -> SumsQuestion:
-    return SumsQuestion(list(_CAMPAIGNS), platforms, regions, group_by, "USD")
+    return SumsQuestion(list(_CAMPAIGNS), platforms, regions, group_by, "USD", **more)
 
 
 def _expected(

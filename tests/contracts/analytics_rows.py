@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from campaignctl.domain.insight_rows import StoredSums
+from campaignctl.domain.insight_sums import StoredSums
 from campaignctl.domain.insights import Dimension, Metric
 from campaignctl.ports.analytics import EventRows
 

@@ -7,8 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from campaignctl.domain.insight_rows import LIMB_BITS, GroupValue, Keys, StoredSums, WideSums
-from campaignctl.domain.insights import Dimension, Metric
+from campaignctl.domain.insight_sums import StoredSums, keys_of, wide_of
+from campaignctl.domain.insights import Dimension, GroupValue, Metric
 from campaignctl.domain.periods import EPOCH, Timeline
 from campaignctl.domain.regions import region_matches
 from campaignctl.ports.analytics import SumsQuestion
@@ -21,6 +21,8 @@ class Event:
     """An event that counts; decimals in millionths."""
 
     at_us: int
+    taken_us: int = 0
+    """When the log took it."""
     day: int
     """Days since 1970-01-01, in the campaign's zone."""
     campaign: int = 1
@@ -65,11 +67,11 @@ class FakeInsightStore:
         self._count("sums_by_time")
         return self._sums(question, lambda one: _owner(buckets, one.at_us), lambda one: _owner(days, one.at_us))
 
-    def newest_events(self, campaign_ids: Sequence[int], /) -> Mapping[str, int]:
+    def newest_events(self, campaign_ids: Sequence[int], as_of_us: int | None = None, /) -> Mapping[str, int]:
         self._count("newest_events")
         newest: dict[str, int] = {}
         for one in self.events:
-            if one.campaign in campaign_ids:
+            if one.campaign in campaign_ids and (as_of_us is None or one.taken_us <= as_of_us):
                 newest[one.platform] = max(newest.get(one.platform, one.at_us), one.at_us)
         return newest
 
@@ -81,21 +83,29 @@ class FakeInsightStore:
         self, question: SumsQuestion, bucket_of: Callable[[Event], int], day_of: Callable[[Event], int]
     ) -> StoredSums:
         """Every event is a row of its own: what is alike may come in several rows."""
-        found = [one for one in self.events if _asked(question, one) and bucket_of(one) >= 0]
+        left_out = set(question.left_out)
+        found = [
+            one
+            for one in self.events
+            if _asked(question, one)
+            and bucket_of(one) >= 0
+            and (one.campaign, one.platform, day_of(one)) not in left_out
+        ]
         return StoredSums(
             bucket=np.array([bucket_of(one) for one in found], np.int64),
-            groups=tuple(_keys([_value(one, dimension) for one in found]) for dimension in question.group_by),
-            currency=_keys([one.currency for one in found]),
+            groups=tuple(keys_of([_value(one, dimension) for one in found]) for dimension in question.group_by),
+            currency=keys_of([one.currency for one in found]),
             money_day=np.array(
                 [day_of(one) if one.currency != question.base_currency else -1 for one in found], np.int64
             ),
-            metrics={metric: _wide([getattr(one, metric) for one in found]) for metric in Metric},
+            metrics={metric: wide_of([getattr(one, metric) for one in found]) for metric in Metric},
         )
 
 
 def _asked(question: SumsQuestion, one: Event) -> bool:
     return (
         one.campaign in question.campaign_ids
+        and (question.as_of_us is None or one.taken_us <= question.as_of_us)
         and (not question.platforms or one.platform in question.platforms)
         and (not question.regions or any(region_matches(asked, one.region) for asked in question.regions))
     )
@@ -111,14 +121,3 @@ def _owner(timeline: Timeline, at_us: int) -> int:
         if start <= at_us < end:
             return owner
     return -1
-
-
-def _keys(values: Sequence[GroupValue]) -> Keys:
-    names = sorted(set(values))  # type: ignore[type-var]
-    return Keys(np.array([names.index(value) for value in values], np.int64), tuple(names))
-
-
-def _wide(values: Sequence[int]) -> WideSums:
-    high = [value >> LIMB_BITS for value in values]
-    low = [value - (part << LIMB_BITS) for value, part in zip(values, high, strict=True)]
-    return WideSums(np.array(high, np.int64), np.array(low, np.int64))

@@ -17,6 +17,7 @@ from campaignctl.domain.local_days import LocalDays
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Actor
 from campaignctl.ports.analytics import EventRows
+from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightAnswer, InsightService
 from campaignctl.services.schema import SchemaService
 from tests.fakes.clock import ManualClock
@@ -38,7 +39,7 @@ class InsightBench:
         self.metadata = FakeInsightMetadata()
         self.cache = InProcessCache(64 * 1024 * 1024)
         self.service = InsightService(
-            self.store, self.metadata, self.cache, clock, max_rate_age_days=7, cursor_key=b"a secret of the bench"
+            self.store, self.metadata, self.cache, clock, rules=InsightRules(), cursor_key=b"a secret of the bench"
         )
         self._offset = 0
 

@@ -15,6 +15,7 @@ from campaignctl.domain.insight_rows import MAX_GROUPED_ROWS
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import InvalidInput, NotFound, Unavailable
+from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightAnswer, InsightService
 from tests.fakes.clock import ManualClock
 from tests.fakes.insights import FakeInsightStore, event
@@ -37,8 +38,9 @@ class Bench:
         self.service = self.new_service(b"key")
         self.metadata.add(1)
 
-    def new_service(self, key: bytes) -> InsightService:
-        return InsightService(self.store, self.metadata, self.cache, self.clock, max_rate_age_days=2, cursor_key=key)
+    def new_service(self, key: bytes, **rules: int) -> InsightService:
+        own = InsightRules(**{"max_rate_age_days": 2, **rules})
+        return InsightService(self.store, self.metadata, self.cache, self.clock, rules=own, cursor_key=key)
 
     def rate(self, day: date, currency: str, rate: str, base: str = "USD") -> None:
         self.metadata.put_rates(1, [Rate(day, currency, base, Decimal(rate))])
@@ -344,6 +346,7 @@ def test_each_day_s_own_sum_is_converted_once(bench: Bench) -> None:
 
 
 def test_a_day_that_comes_in_two_pieces_is_converted_once(bench: Bench) -> None:
+    bench.service = bench.new_service(b"key", retention_days=10_000)
     bench.rate(date(2010, 11, 7), "EUR", "0.5")
     midnight_us = 1_289_098_800_000_000  # a minute later clocks in Goose Bay went back to 23:01
     day = event(date(2010, 11, 7), currency="EUR", spend=1)
@@ -405,6 +408,116 @@ def test_sorting_by_money_puts_what_is_not_known_last(bench: Bench) -> None:
     for order, expected in (("desc", "cab"), ("asc", "acb")):
         rows = bench.ask(sort="spend", order=order, group_by="ad")["rows"]
         assert [row["ad_id"] for row in rows] == list(expected)
+
+
+# As of an earlier time
+
+
+def noon(day: date) -> str:
+    return f"{day.isoformat()}T12:00:00Z"
+
+
+def us(day: date) -> int:
+    """Epoch microseconds of the day's noon in UTC."""
+    return event(day).at_us
+
+
+def test_a_record_is_there_from_its_time_in_the_log_on(bench: Bench) -> None:
+    bench.store.events = [
+        event(TODAY - 9 * DAY, taken_us=us(TODAY - 9 * DAY), clicks=1),
+        event(TODAY - 9 * DAY, taken_us=us(TODAY - 3 * DAY), clicks=10),
+        event(TODAY - 8 * DAY, taken_us=us(TODAY - 3 * DAY) + 1_000, clicks=100),
+    ]
+    asked = between(TODAY - 9 * DAY, TODAY)
+    assert bench.ask(**asked, as_of=noon(TODAY - 10 * DAY))["totals"]["clicks"] == 0
+    assert bench.ask(**asked, as_of=noon(TODAY - 9 * DAY))["totals"]["clicks"] == 1
+    assert bench.ask(**asked, as_of=noon(TODAY - 3 * DAY))["totals"]["clicks"] == 11
+    assert bench.ask(**asked, as_of=noon(TODAY - 2 * DAY))["totals"]["clicks"] == 111
+
+
+def test_what_depends_on_now_follows_as_of(bench: Bench) -> None:
+    then = TODAY - 40 * DAY
+    bench.store.events = [event(then - n * DAY, taken_us=us(then), clicks=1) for n in (0, 5, 40)]
+    answer = bench.ask(as_of=noon(then), fill="zero")
+    assert (answer["start_date"], answer["end_date"]) == ((then - 29 * DAY).isoformat(), then.isoformat())
+    assert [row["finality"] for row in answer["rows"]] == ["provisional"] * 29 + ["live"]
+    (fresh,) = answer["freshness"]
+    assert (fresh["last_event_at"], fresh["data_through"]) == (noon(then), (then - DAY).isoformat())
+    ahead = bench.ask(as_of=noon(then), fill="zero", **between(then - DAY, then + 9 * DAY))
+    assert [row["period_start"] for row in ahead["rows"]] == [(then - DAY).isoformat(), then.isoformat()]
+
+
+def test_both_sides_of_a_comparison_are_as_of_then(bench: Bench) -> None:
+    bench.store.events = [
+        event(TODAY - n * DAY, taken_us=us(TODAY - n * DAY + late * DAY), clicks=1) for n in range(6) for late in (0, 3)
+    ]
+    asked = {**between(TODAY - 3 * DAY, TODAY - 2 * DAY), "compare": "previous_period"}
+    answer = bench.ask(**asked, as_of=noon(TODAY - 2 * DAY))
+    assert (answer["totals"]["clicks"], answer["comparison"]["totals"]["clicks"]) == (2, 3)
+
+
+def test_as_of_the_present_is_the_present(bench: Bench) -> None:
+    bench.store.events = [event(TODAY, taken_us=us(TODAY), clicks=1)]
+    now = bench.run()
+    assert bench.run(as_of=NOW.isoformat()).body == now.body
+    assert bench.run(as_of=NOW.isoformat()).cache == "l1"
+    earlier = bench.run(as_of=(NOW - timedelta(milliseconds=1)).isoformat())
+    assert (earlier.body, earlier.cache) == (now.body, "miss")
+
+
+# Raw records that have expired
+
+EXPIRED = TODAY - 500 * DAY
+
+
+def codes(answer: Json) -> list[str]:
+    return [warning["code"] for warning in answer["warnings"]]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"timezone": "Asia/Kolkata"}, {"as_of": noon(TODAY - DAY)}, {"group_by": "campaign", "timezone": "Asia/Tokyo"}],
+)
+def test_what_needs_expired_records_is_null(bench: Bench, params: dict[str, str]) -> None:
+    bench.store.events = [event(EXPIRED, clicks=1), event(TODAY - 20 * DAY, clicks=2)]
+    answer = bench.ask(**params, **between(EXPIRED - DAY, EXPIRED + 3 * DAY))
+    nulls = [row for row in answer["rows"] if row["clicks"] is None and row["ctr"] is None]
+    assert EXPIRED.isoformat() in [row["period_start"] for row in nulls]
+    assert answer["totals"]["spend"] is None
+    assert codes(answer) == ["raw_expired"]
+    assert EXPIRED.isoformat() in answer["warnings"][0]["message"]
+    whole = bench.ask(**params, granularity="total", **between(EXPIRED, TODAY))
+    assert [row["clicks"] for row in whole["rows"]] == [None]
+
+
+def test_days_of_the_rollup_stay(bench: Bench) -> None:
+    bench.store.events = [event(EXPIRED, clicks=1)]
+    answer = bench.ask(**between(EXPIRED, EXPIRED), group_by="platform,region")
+    assert (answer["totals"]["clicks"], codes(answer)) == (1, [])
+
+
+def test_days_on_which_nothing_happened_need_no_records(bench: Bench) -> None:
+    bench.store.events = [event(TODAY, clicks=1), event(EXPIRED, platform="google")]
+    asked = {"timezone": "Asia/Kolkata", "compare": "previous_year", "platform": "meta"}
+    answer = bench.ask(**asked, **between(TODAY - 200 * DAY, TODAY))
+    assert (answer["comparison"]["totals"]["clicks"], codes(answer)) == (0, [])
+    answer = bench.ask(**asked | {"platform": "google"}, **between(TODAY - 200 * DAY, TODAY))
+    assert (answer["comparison"]["totals"]["clicks"], codes(answer)) == (None, ["raw_expired"])
+
+
+def test_expired_days_of_ads_and_hours(bench: Bench) -> None:
+    horizon = (NOW - timedelta(days=400)).date()
+    bench.store.events = [
+        event(horizon, ad="a", clicks=1),
+        event(horizon + DAY, ad="a", clicks=2),
+        event(horizon + DAY, ad="b", platform="google", clicks=4),
+    ]
+    asked = between(horizon, horizon + DAY)
+    by_ad = bench.ask(**asked, group_by="ad,platform", granularity="total")
+    assert [(row["ad_id"], row["clicks"]) for row in by_ad["rows"]] == [("a", None), ("b", 4)]
+    assert by_ad["totals"]["clicks"] is None
+    by_hour = bench.ask(**asked, granularity="hourly")
+    assert [row["clicks"] for row in by_hour["rows"]] == [None] * 24 + [6]
 
 
 # Freshness

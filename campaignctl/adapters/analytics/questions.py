@@ -10,7 +10,7 @@ from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.failures import question_failures
 from campaignctl.adapters.analytics.native import Labels, Table
 from campaignctl.adapters.sql_files import load_statements
-from campaignctl.domain.insight_rows import LIMB_BITS, Keys, StoredSums, WideSums
+from campaignctl.domain.insight_sums import LIMB_BITS, Keys, StoredSums, WideSums
 from campaignctl.domain.insights import Dimension, Metric
 from campaignctl.domain.periods import Timeline, day_number
 from campaignctl.domain.platforms import Platform
@@ -33,6 +33,8 @@ class EventSums:
     def sums_by_day(self, question: SumsQuestion, bucket_starts: Sequence[date], end: date, /) -> StoredSums:
         if not set(question.group_by) <= {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIGN}:
             raise ValueError("the rollup knows campaigns, platforms and regions only")
+        if question.as_of_us is not None:
+            raise ValueError("the rollup knows nothing of earlier times")
         edges = [day_number(start) for start in bucket_starts]
         parameters = {
             **_parameters(question),
@@ -40,6 +42,7 @@ class EventSums:
             "no_day": _NO_DAY,
             "first_day": bucket_starts[0],
             "last_day": end - timedelta(days=1),
+            "left_out": [(campaign, platform, edges[0] + day) for campaign, platform, day in question.left_out],
         }
         table = _read(self._clients, "sums_of_rollup", parameters)
         money_day = table.integers("money_day")
@@ -57,14 +60,21 @@ class EventSums:
             "no_day": _NO_INSTANT,
             "from_us": buckets.edges_us[0],
             "until_us": buckets.edges_us[-1],
+            "to_this_day": question.as_of_us is None,
+            "as_of_ms": (question.as_of_us or 0) // 1_000,
+            "left_out": _left_out(question, days),
         }
         table = _read(self._clients, "sums_of_events", parameters)
         money_day = table.integers("money_day")
         day = np.where(money_day == _NO_INSTANT, -1, _owners_at(days, money_day))
         return _stored_sums(question, table, _owners_at(buckets, table.integers("bucket")), day)
 
-    def newest_events(self, campaign_ids: Sequence[int], /) -> Mapping[str, int]:
-        table = _read(self._clients, "newest_events", {"campaigns": list(campaign_ids)})
+    def newest_events(self, campaign_ids: Sequence[int], as_of_us: int | None = None, /) -> Mapping[str, int]:
+        parameters: dict[str, object] = {"campaigns": list(campaign_ids)}
+        if as_of_us is None:
+            table = _read(self._clients, "newest_events", parameters)
+        else:
+            table = _read(self._clients, "newest_events_then", parameters | {"as_of_ms": as_of_us // 1_000})
         return dict(zip(table.strings("platform"), table.integers("newest_us").tolist(), strict=True))
 
 
@@ -81,8 +91,19 @@ def _parameters(question: SumsQuestion) -> dict[str, object]:
         "regions": [region for region in question.regions if is_subdivision(region)],
         "countries": [country_of(region) for region in question.regions if not is_subdivision(region)],
         "base": question.base_currency,
+        "all_cells": not question.left_out,
         **{f"by_{dimension}": dimension in question.group_by for dimension in Dimension},
     }
+
+
+def _left_out(question: SumsQuestion, days: Timeline) -> list[tuple[int, str, int]]:
+    """With the edges at which the days' stretches begin: a day that is cut in two has two."""
+    if not question.left_out:
+        return []
+    edges: dict[int, list[int]] = {}
+    for edge, day in zip(days.edges_us, days.owners, strict=False):
+        edges.setdefault(day, []).append(edge)
+    return [(campaign, platform, at) for campaign, platform, day in question.left_out for at in edges.get(day, ())]
 
 
 def _owners_at(timeline: Timeline, edges: I64) -> I64:

@@ -1,7 +1,9 @@
 -- Sums for insights. Both statements answer the same columns; bucket and money_day are the edge (the greatest that is
 -- not after the event) in the list of edges that was sent, so that one time zone database decides, the caller's.
 --
--- Amounts in other currencies than the asked one stay apart by day, to be converted once for each.
+-- Amounts in other currencies than the asked one stay apart by day, to be converted once for each. left_out are the
+-- (campaign, platform, day) that reports speak of instead, unless all_cells are asked for: a condition that begins with a
+-- constant true is gone before anything is read.
 
 -- sums_of_rollup
 -- Edges are days since 1970-01-01, in the campaigns' own zone.
@@ -23,6 +25,8 @@ WHERE campaign_id IN {campaigns:Array(UInt64)}
     AND day >= {first_day:Date32} AND day <= {last_day:Date32}
     AND platform IN {platforms:Array(String)}
     AND ({any_region:Bool} OR region IN {regions:Array(String)} OR substring(region, 1, 2) IN {countries:Array(String)})
+    AND ({all_cells:Bool}
+        OR (campaign_id, platform, toInt32(day)) NOT IN {left_out:Array(Tuple(UInt64, String, Int32))})
 GROUP BY bucket, campaign, platform_label, region_label, currency, money_day
 HAVING counted != 0;
 
@@ -51,6 +55,10 @@ WHERE campaign_id IN {campaigns:Array(UInt64)}
     AND event_time < fromUnixTimestamp64Micro({until_us:Int64}, 'UTC')
     AND platform IN {platforms:Array(String)}
     AND ({any_region:Bool} OR region IN {regions:Array(String)} OR substring(region, 1, 2) IN {countries:Array(String)})
+    AND ({to_this_day:Bool} OR ktime <= fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC'))
+    AND ({all_cells:Bool}
+        OR (campaign_id, platform, roundDown(time_us, {day_edges:Array(Int64)}))
+            NOT IN {left_out:Array(Tuple(UInt64, String, Int64))})
 GROUP BY bucket, campaign, platform_label, region_label, ad_group_label, ad_label, device_label, currency, money_day;
 
 -- newest_events
@@ -60,3 +68,10 @@ FROM rollup_1d
 WHERE campaign_id IN {campaigns:Array(UInt64)}
 GROUP BY platform
 HAVING sum(events) != 0;
+
+-- newest_events_then
+-- The same from the events that the log had taken by then.
+SELECT platform, toUnixTimestamp64Micro(max(event_time)) AS newest_us
+FROM events
+WHERE campaign_id IN {campaigns:Array(UInt64)} AND ktime <= fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')
+GROUP BY platform;
