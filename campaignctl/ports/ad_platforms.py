@@ -6,8 +6,8 @@ Terms, used the same way by every adapter and caller:
   ``campaign_group``;
 - a *day* is a day of the account's own calendar (LinkedIn: of UTC), taken from the platform's own text, both ends of a
   request included;
-- a *window* is a request that ``windows`` made: small enough for one report of the platform. A job goes window by window
-  and, inside one, page by page; its place is the window and the last page's ``resume``.
+- a *window* is a request that ``windows`` made: small enough for one report of the platform. A job goes window by
+  window and, inside one, page by page; its place is the window and the last page's ``resume``.
 
 Every identifier is a text. Money is integer micros of the account's currency, conversions are integer millionths; both
 come from the platform's decimal digits and never pass through binary floating point.
