@@ -24,6 +24,7 @@ from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
 from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightService
+from campaignctl.services.jobs import JobService
 from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.positions import Positions
@@ -64,6 +65,7 @@ class App:
     idempotency: IdempotencyService
     insights: InsightService
     intake: EventIntake
+    jobs: JobService
     positions: Positions
     dead_letters: DeadLetters
     letter_listing: LetterListing
@@ -296,6 +298,7 @@ def _build(
             limits=limits,
             clock=clock,
         ),
+        jobs=JobService(metadata),
         positions=positions,
         dead_letters=letters,
         letter_listing=LetterListing(letters, metadata),

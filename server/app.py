@@ -26,7 +26,19 @@ from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
 from server.problem import HttpError, answer_error
 from server.protocol import guarded_protocol
-from server.routes import auth, campaigns, dead_letters, document, events, health, insights, metrics, operator, rates
+from server.routes import (
+    auth,
+    campaigns,
+    dead_letters,
+    document,
+    events,
+    health,
+    insights,
+    jobs,
+    metrics,
+    operator,
+    rates,
+)
 from server.schemas import component_schemas
 from server.security import Gatekeeper
 from server.waiting import Waits
@@ -44,12 +56,13 @@ _TAGS = [
     {"name": "auth", "description": "Signing in and out."},
     {"name": "campaigns", "description": "Campaigns and the native campaigns they claim."},
     {"name": "insights", "description": "What the numbers are."},
+    {"name": "jobs", "description": "What takes longer than a request: how far it is, and how it ended."},
     {"name": "events", "description": "Sending events."},
     {"name": "dead letters", "description": "Records that were refused, and why."},
     {"name": "rates", "description": "Stored currency rates."},
     {"name": "health", "description": "Is it well, and how is it doing."},
 ]
-_ROUTERS = (auth, campaigns, insights, events, dead_letters, rates, health, metrics, document, operator)
+_ROUTERS = (auth, campaigns, insights, jobs, events, dead_letters, rates, health, metrics, document, operator)
 
 logger = logging.getLogger(__name__)
 

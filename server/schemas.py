@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from campaignctl.domain.campaigns import BudgetPeriod, CampaignStatus, LinkLevel
 from campaignctl.domain.events import RejectReason
+from campaignctl.domain.jobs import JobKind, JobStatus
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.users import Role
 from campaignctl.services.health import Status
@@ -303,6 +304,37 @@ class SeveralInsights(InsightsOut):
     campaign_ids: list[int]
 
 
+class JobProgress(BaseModel):
+    done: int
+    total: CountOrNull = Field(description="Null while nobody knows.")
+    unit: str = Field(description="What is counted, in the plural.")
+
+
+class JobProblem(BaseModel):
+    code: str
+    message: str
+
+
+class JobOut(BaseModel):
+    job_id: int
+    kind: JobKind
+    status: JobStatus
+    campaign_id: CountOrNull
+    params: dict[str, Any] = Field(description="What was asked.")
+    progress: JobProgress
+    result: dict[str, Any] | None = Field(description="The receipt, once it is finished.")
+    error: JobProblem | None = Field(description="Why it failed.")
+    created_by: CountOrNull = Field(description="The user who asked; null for the operator of the machine.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobPage(BaseModel):
+    items: list[JobOut]
+    next_cursor: str | None
+
+
 class HealthCheck(BaseModel):
     status: Status
     latency_ms: float
@@ -340,6 +372,8 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     RatesStored,
     CampaignInsights,
     SeveralInsights,
+    JobOut,
+    JobPage,
     HealthOut,
     LiveOut,
 )

@@ -1,8 +1,9 @@
-"""A worker over open stores: built, run until a signal, or run in a thread beside other work of the process."""
+"""A worker over open stores, and the jobs beside it: built, run until a signal, or beside other work of the process."""
 
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,8 @@ from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
+from worker.job_handlers import job_handlers
+from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
 from worker.runner import STOP_WITHIN_S, Worker, WorkerOptions, WorkerThread
 
@@ -62,6 +65,11 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
     )
 
 
+def build_job_runner(app: "App", registry: CollectorRegistry = REGISTRY) -> JobRunner:
+    """What does the jobs of every kind that ``worker.job_handlers`` knows."""
+    return JobRunner(app.metadata, job_handlers(app), app.clock, JobMetrics(registry))
+
+
 def run_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> int:
     """Run a worker until SIGINT or SIGTERM; answers the exit code, 130 or 143. Main thread only.
 
@@ -70,11 +78,10 @@ def run_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> int:
     """
     asked = threading.Event()
     with _signals_to(asked.set) as received:
-        thread = build_worker(app, registry).run_in_thread()
+        thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
         while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
             pass
-        if not thread.stop():
-            logger.warning("the worker was still busy after %d s; its batch will be repeated", STOP_WITHIN_S)
+        _stop(thread, jobs)
     if thread.error is not None:
         raise thread.error
     return 128 + received[0]
@@ -83,11 +90,22 @@ def run_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> int:
 @contextmanager
 def working(app: "App", registry: CollectorRegistry | None = None) -> Iterator[WorkerThread]:
     """A worker at work for the length of a ``with``; its batch in hand is finished at the end."""
-    thread = build_worker(app, registry or CollectorRegistry()).run_in_thread()
+    registry = registry or CollectorRegistry()
+    thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
     try:
         yield thread
     finally:
-        thread.stop()
+        _stop(thread, jobs)
+
+
+def _stop(thread: WorkerThread, jobs: JobRunner) -> None:
+    """Both at once: together they may take ``STOP_WITHIN_S``."""
+    jobs.ask_to_stop()
+    deadline_s = time.monotonic() + STOP_WITHIN_S
+    if not thread.stop():
+        logger.warning("the worker was still busy after %d s; its batch will be repeated", STOP_WITHIN_S)
+    if not jobs.stop(max(deadline_s - time.monotonic(), 0.0)):
+        logger.warning("a job was still busy after %d s; it is resumed when its lease ends", STOP_WITHIN_S)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ COMMANDS = (
     Entry("dlq", "campaignctl.cli.dlq", "List, show and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
     Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
+    Entry("jobs", "campaignctl.cli.jobs", "List, show, await and cancel jobs.", _MANAGE),
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
     Entry("config", "campaignctl.cli.config", "Show the effective configuration, or check a file.", _HELP),
     Entry("completions", "campaignctl.cli.completions", "Print the completion script of a shell.", _HELP),

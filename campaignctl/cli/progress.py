@@ -19,6 +19,10 @@ class Progress:
         self._done = 0
         self._told_s = time.monotonic()
 
+    def expect(self, total: int) -> None:
+        """Tell the total, once it is known."""
+        self._total = total
+
     def advance(self, amount: int) -> None:
         self._done += amount
         if time.monotonic() - self._told_s >= _EVERY_S:
@@ -55,6 +59,9 @@ def _bar(label: str, total: int | None) -> Iterator[Progress]:
         task = rich_progress.add_task(label, total=total)
 
         class Bar(Progress):
+            def expect(self, total: int) -> None:
+                rich_progress.update(task, total=total)
+
             def advance(self, amount: int) -> None:
                 rich_progress.advance(task, amount)
 

@@ -1,4 +1,4 @@
-"""The metadata store: organizations, users, sessions, campaigns, rates, idempotency keys.
+"""The metadata store: organizations, users, sessions, campaigns, rates, idempotency keys; jobs are in ``ports.jobs``.
 
 Every method is one transaction: done wholly and durably when it returns, or not at all. Adapters raise ``Unavailable``
 or ``StorageFull``, never a driver's exception. The store is split into small protocols so that a service names what
@@ -15,6 +15,7 @@ from typing import Protocol
 from campaignctl.domain.campaigns import Campaign, CampaignDraft, PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
+from campaignctl.ports.jobs import JobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +321,13 @@ class RateRecords(RateListing, OrganizationStore, SecretStore, Protocol):
     """What the rate service needs."""
 
 
-class MetadataStore(AccessStore, CampaignRecords, CampaignFactsStore, RateRecords, IdempotencyStore, Protocol):
+class JobRecords(JobStore, OrganizationStore, SecretStore, Protocol):
+    """What the job service needs."""
+
+
+class MetadataStore(
+    AccessStore, CampaignRecords, CampaignFactsStore, RateRecords, IdempotencyStore, JobRecords, Protocol
+):
     """All of it: what an adapter implements."""
 
     def close(self) -> None: ...

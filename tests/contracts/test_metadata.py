@@ -9,6 +9,7 @@ import pytest
 from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.services.schema import SchemaService
+from tests.contracts.jobs_contract import JobsContract
 from tests.contracts.metadata_contract import Harness, MetadataContract, StillClock
 from tests.support.postgresql import Server, own_database, server_or_skip
 
@@ -76,3 +77,7 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]
 
 class TestMetadata(MetadataContract):
     """See ``MetadataContract``."""
+
+
+class TestJobs(JobsContract):
+    """See ``JobsContract``."""

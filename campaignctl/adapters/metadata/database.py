@@ -17,7 +17,15 @@ Value = str | int | bytes | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_ID = 2**63 - 1
-_QUERY_FILES = ("schema.sql", "users.sql", "sessions.sql", "campaigns.sql", "rates.sql", "idempotency.sql")
+_QUERY_FILES = (
+    "schema.sql",
+    "users.sql",
+    "sessions.sql",
+    "campaigns.sql",
+    "rates.sql",
+    "idempotency.sql",
+    "jobs.sql",
+)
 
 
 class Row(Protocol):

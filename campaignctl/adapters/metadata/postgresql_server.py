@@ -50,6 +50,7 @@ _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LOCK_BEFORE = {
     "find_organization": "lock_organization_ids",
     "fetch_limiting_login_attempt": "lock_login_bucket",
+    "find_unfinished_job": "lock_new_jobs",
 }
 """In a transaction that writes: the lock to be taken before the statement, with the same parameters."""
 

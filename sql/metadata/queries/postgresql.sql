@@ -25,6 +25,20 @@ SELECT last_id FROM id_counters WHERE kind = 'organizations' FOR UPDATE;
 -- Before counting the attempts in a bucket to add one.
 SELECT pg_advisory_xact_lock(hashtextextended('campaignctl login attempts ' || CAST(:bucket AS TEXT), 0));
 
+-- lock_new_jobs
+-- Before looking for the job that a new one joins or meets.
+SELECT pg_advisory_xact_lock(hashtextextended('campaignctl jobs ' || CAST(:kind AS TEXT), COALESCE(CAST(:campaign_id AS BIGINT), 0)));
+
+-- lock_claimable_job
+-- Locks the job: of several who claim, each gets another one.
+SELECT id FROM jobs
+WHERE status IN ('queued', 'running')
+  AND (status = 'queued' OR lease_until_us <= :now_us)
+  AND REPLACE(CAST(:kinds AS TEXT), ',' || kind || ',', '') <> CAST(:kinds AS TEXT)
+ORDER BY id
+LIMIT 1
+FOR UPDATE SKIP LOCKED;
+
 -- fetch_refresh_token
 -- Locks the session: of all who come with its tokens, one after another decides what becomes of it.
 SELECT t.session_id, t.expires_at_us, t.used_at_us, s.user_id, s.revoked_at_us
