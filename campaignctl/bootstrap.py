@@ -4,7 +4,7 @@ Entry points call ``open_app`` and hand the ``App`` down; tests call it with a d
 embedded until a server is named for it. Whoever opens an embedded store holds the data directory's lock.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
+from campaignctl.services.startup import Startup
 
 if TYPE_CHECKING:
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
@@ -72,16 +73,12 @@ class App:
     letter_purge: LetterPurge
     schema: SchemaService
     health: HealthService
+    startup: Startup
 
     @property
     def topics(self) -> tuple[TopicSpec, TopicSpec]:
         """The topics as configured: events, dead letters."""
-        kafka = self.settings.kafka
-        retention_ms = kafka.retention_days * _DAY_MS
-        return (
-            TopicSpec(kafka.events_topic, kafka.events_partitions, retention_ms, _TOPIC_RECORD_BYTES),
-            TopicSpec(kafka.dead_letter_topic, kafka.dead_letter_partitions, retention_ms, _TOPIC_RECORD_BYTES),
-        )
+        return topics_of(self.settings)
 
     def missing_topics(self) -> list[TopicSpec]:
         return [spec for spec in self.topics if self.event_log.topic(spec.name) is None]
@@ -95,17 +92,32 @@ class App:
 
     def check_schema(self) -> None:
         """Raise ``SchemaMismatch`` unless ``init_schema`` has nothing left to do."""
-        self.schema.check()
-        missing = self.missing_topics()
-        if missing:
-            raise SchemaMismatch(
-                f"the event log lacks the topic {missing[0].name}", hint="create it with: campaignctl init-schema"
-            )
+        check_schema(self.schema, self.event_log, self.topics)
 
 
 # A record over events.max_record_bytes must reach the worker, so that it is refused with its reason. 8 MiB is the
 # largest body that POST /events takes.
 _TOPIC_RECORD_BYTES = 8 * 1024 * 1024
+
+
+def topics_of(settings: "Settings") -> tuple[TopicSpec, TopicSpec]:
+    """The topics as configured: events, dead letters."""
+    kafka = settings.kafka
+    retention_ms = kafka.retention_days * _DAY_MS
+    return (
+        TopicSpec(kafka.events_topic, kafka.events_partitions, retention_ms, _TOPIC_RECORD_BYTES),
+        TopicSpec(kafka.dead_letter_topic, kafka.dead_letter_partitions, retention_ms, _TOPIC_RECORD_BYTES),
+    )
+
+
+def check_schema(schema: SchemaService, event_log: "EventLog", topics: Iterable[TopicSpec]) -> None:
+    """Raise ``SchemaMismatch`` unless both databases and the topics are as this program needs them."""
+    schema.check()
+    for spec in topics:
+        if event_log.topic(spec.name) is None:
+            raise SchemaMismatch(
+                f"the event log lacks the topic {spec.name}", hint="create it with: campaignctl init-schema"
+            )
 
 
 @contextmanager
@@ -254,6 +266,12 @@ def _build(
     kafka, events, jwt = settings.kafka, settings.events, settings.jwt
     jwt_key = _jwt_key(settings)
     limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
+    probes: dict[str, Callable[[], None]] = {
+        "metadata": lambda: _discard(metadata.organizations()),
+        "analytics": analytics.ping,
+        "event_log": lambda: _discard(event_log.watermarks(kafka.events_topic)),
+    }
+    topics = topics_of(settings)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
     letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
     return App(
@@ -304,14 +322,8 @@ def _build(
         letter_listing=LetterListing(letters, metadata),
         letter_purge=LetterPurge(letters, event_log),
         schema=schema,
-        health=HealthService(
-            (
-                Check("metadata", lambda: _discard(metadata.organizations())),
-                Check("analytics", analytics.ping),
-                Check("event_log", lambda: _discard(event_log.watermarks(kafka.events_topic))),
-            ),
-            clock,
-        ),
+        health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),
+        startup=Startup(probes, lambda: check_schema(schema, event_log, topics), clock),
     )
 
 

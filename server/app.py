@@ -1,7 +1,6 @@
 """The REST server: ``create_app`` builds it over an open ``App``, ``serve`` runs it until it is told to stop."""
 
 import contextlib
-import errno
 import logging
 import resource
 import signal
@@ -21,7 +20,9 @@ from starlette.middleware import Middleware
 
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
+from campaignctl.exposition import serve_metrics
 from server import connection_guard
+from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
 from server.problem import HttpError, answer_error
@@ -41,16 +42,15 @@ from server.routes import (
 )
 from server.schemas import component_schemas
 from server.security import Gatekeeper
-from server.waiting import Waits
+from server.waiting import Gate, Waits
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
 
 KEEP_ALIVE_S = 5
-GRACE_S = 25
-"""How long requests under way may take to end once the server is told to stop."""
+GRACE_S = 20
+"""How long requests under way may take to end once the server is told to stop; five seconds more close the stores."""
 _SPARE_DESCRIPTORS = 200
-_BACKLOG = 1_024
 
 _TAGS = [
     {"name": "auth", "description": "Signing in and out."},
@@ -67,13 +67,17 @@ _ROUTERS = (auth, campaigns, insights, jobs, events, dead_letters, rates, health
 logger = logging.getLogger(__name__)
 
 
-def create_app(app: "App", *, operator_token: str | None = None, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    app: "App", *, operator_token: str | None = None, limits: Limits | None = None, is_waiting: bool = False
+) -> FastAPI:
     """The ASGI application over an open ``App``; whoever opened that closes it, after the server has stopped.
 
     ``operator_token`` makes its bearer the operator of the machine; without one there is no operator over HTTP.
+    ``is_waiting``: stores may not be there yet; until they have all been well at one time, everything below ``/api``
+    is 503.
     """
     limits = limits or Limits()
-    figures = HttpMetrics(app.health.report)
+    figures = HttpMetrics(app.health.report, shared_cache=not app.settings.embedded_cache)
     handled = (CampaignctlError, HttpError, HTTPException, RequestValidationError)
     api = FastAPI(
         title="campaignctl",
@@ -97,6 +101,7 @@ def create_app(app: "App", *, operator_token: str | None = None, limits: Limits 
     api.state.services = app
     api.state.gatekeeper = Gatekeeper(app.access, operator_token)
     api.state.metrics = figures
+    api.state.gate = Gate(app.health.report, is_open=not is_waiting)
     api.state.waits = Waits(app.positions, figures)
     api.state.threads = limits.active
     for module in _ROUTERS:
@@ -169,22 +174,28 @@ def serve(
     *,
     host: str,
     port: int,
+    listener: socket.socket | None = None,
+    metrics_listener: socket.socket | None = None,
     operator_token: str | None = None,
     on_bound: Callable[[str, int], None] | None = None,
+    is_waiting: bool = False,
     on_server: Callable[[Callable[[], None]], None] | None = None,
     trusted_proxies: tuple[str, ...] = (),
 ) -> int | None:
     """Serve until SIGINT, SIGTERM or a call of the stop function; requests under way are finished first.
 
-    Port 0 takes a free one. ``on_bound`` is called with the host and the port once connections are taken, before any
-    is answered; ``on_server`` with a function that stops the server from any thread. Behind a proxy on one of
-    ``trusted_proxies`` the client's address is what the proxy says. Answers the signal that stopped it, None for the
+    Port 0 takes a free one; a ``listener`` that several processes share is bound already. On ``metrics_listener``
+    ``/metrics`` is answered to everybody. ``is_waiting``: see ``create_app``. ``on_bound`` is called with host and port
+    once connections are taken, before any is answered; ``on_server`` with a function that stops the server from any
+    thread. Behind a proxy on one of ``trusted_proxies`` the client's address is what the proxy says. Answers the signal that stopped it, None for the
     stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
     """
-    listener = _bind(host, port)
+    listener = listener or bind(host, port)
+    api = create_app(app, operator_token=operator_token, is_waiting=is_waiting)
+    figures = serve_metrics(metrics_listener, api.state.metrics.exposition) if metrics_listener is not None else None
     try:
         config = uvicorn.Config(
-            create_app(app, operator_token=operator_token),
+            api,
             http=guarded_protocol(_connections_allowed()),
             ws="none",
             lifespan="on",
@@ -198,7 +209,7 @@ def serve(
             h11_max_incomplete_event_size=connection_guard.MAX_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
         )
         server = _Server(config)
         if on_server is not None:
@@ -209,39 +220,10 @@ def serve(
             server.run(sockets=[listener])
     finally:
         listener.close()
+        if figures is not None:
+            figures.shutdown()
+            figures.server_close()
     return server.stopped_by
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError:
-        raise _not_available(host) from None
-    # localhost has two addresses; what people type reaches the one of IPv4
-    family, kind, number, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, number)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)  # from here on a connection waits instead of being refused
-    except OSError as error:
-        listener.close()
-        if error.errno != errno.EADDRINUSE:
-            raise _not_available(f"{host}:{port}") from None
-        raise CampaignctlError(
-            f"{host}:{port} is in use by another program",
-            hint="choose another port with --port, or 0 for any free one",
-            code="address_in_use",
-        ) from None
-    return listener
-
-
-def _not_available(name: str) -> CampaignctlError:
-    return CampaignctlError(
-        f"{name} is not an address this process may listen on",
-        hint="name an address of this machine with --host and a port from 1024 up with --port",
-        code="address_not_available",
-    )
 
 
 def _connections_allowed() -> int:

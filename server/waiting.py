@@ -1,20 +1,46 @@
-"""Waiting for events to be counted, without a thread or a place among the requests at work."""
+"""Waiting: for events to be counted, without a thread or a place among the requests at work; for the first stores."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 
 from campaignctl.domain.users import Actor
 from campaignctl.errors import NotYetVisible
+from campaignctl.services.health import HealthReport
 from campaignctl.services.positions import DEFAULT_TIMEOUT_S, Positions
 from server.metrics import HttpMetrics
 from server.middleware import Slot, busy
-from server.problem import HttpError
+from server.problem import HttpError, Problem, retry_after
 
 MAX_WAITING = 256
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.25
 """A lone event is counted after 100 to 200 ms; 256 that ask four times a second cost a tenth of a core."""
+
+
+class Gate:
+    """Shut until all that is needed has been well at one time: before that the schema may be any."""
+
+    def __init__(self, health: Callable[[], HealthReport], *, is_open: bool) -> None:
+        self._health = health
+        self._is_open = is_open
+
+    def pass_through(self) -> None:
+        """Raise ``HttpError`` (503) while it is shut."""
+        if self._is_open:
+            return
+        if not self._health().ready:
+            raise HttpError(
+                Problem(
+                    503,
+                    "not_ready",
+                    "the stores are not ready yet",
+                    hint="GET /health says what is missing; try again in a moment",
+                    headers=retry_after(1.0),
+                )
+            )
+        self._is_open = True
 
 
 class Waits:

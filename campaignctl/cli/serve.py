@@ -1,22 +1,28 @@
 """``campaignctl serve``: the API and, on embedded stores, the worker beside it."""
 
+import logging
 import secrets
 import signal
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
-from campaignctl.errors import ConfigurationError
+from campaignctl.errors import CampaignctlError, ConfigurationError
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
+    from campaignctl.cli.invocation import Invocation
     from campaignctl.cli.output import Output
     from campaignctl.config import Settings
 
 app = new_app()
+logger = logging.getLogger(__name__)
 
 SCHEMA_WAIT_S = 60.0
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
@@ -26,7 +32,7 @@ _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINAT
     epilog=examples(
         "campaignctl serve",
         "campaignctl serve --port 9000",
-        "campaignctl --config /etc/campaignctl.yaml serve --host ::",
+        "campaignctl --config /etc/campaignctl.yaml serve --host :: --workers 4 --metrics-port 9100",
     )
 )
 @prints_no_data
@@ -39,6 +45,10 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="API processes (server.workers); embedded stores allow one.")
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Port of its own for /metrics, open to all (server.metrics_port)."),
+    ] = None,
     with_worker: Annotated[
         bool | None,
         typer.Option(
@@ -50,57 +60,131 @@ def serve(
 ) -> None:
     """Run the API; on embedded stores with the worker inside."""
     invocation = invocation_of(context)
-    settings = invocation.settings({"server.host": host, "server.port": port, "server.workers": workers})
+    flags = {"server.host": host, "server.port": port, "server.workers": workers, "server.metrics_port": metrics_port}
+    settings = invocation.settings(flags)
     invocation.log_to_stderr(settings.log.level, settings.log.format)
-    if settings.embedded and settings.server.workers > 1:
+    workers, counts = settings.server.workers, settings.embedded if with_worker is None else with_worker
+    if settings.embedded and workers > 1:
         raise ConfigurationError(
             "the embedded stores belong to one process, so server.workers must be 1",
             hint="leave --workers out; one process answers thousands of requests a second",
         )
-    if settings.server.workers > 1:
+    if counts and workers > 1:
         raise ConfigurationError(
-            "one serve is one process in this version",
-            hint="start several, each on a port of its own: nothing is kept in one that another needs",
-            code="not_available_yet",
+            "several API processes have no worker inside",
+            hint="leave --with-worker out and run campaignctl work beside it, as often as there is to count",
         )
-    if settings.server.metrics_port is not None:
-        raise ConfigurationError(
-            "server.metrics_port gives /metrics a port of its own, which this version's serve cannot do yet",
-            hint="leave it out; /metrics on the API's port is open to clients on the same machine",
-            code="not_available_yet",
-        )
-    counts = settings.embedded if with_worker is None else with_worker
-    stopped_by = _serve(settings, invocation.out(), with_worker=counts)
-    raise typer.Exit(_CODES.get(signal.Signals(stopped_by), ExitCode.DONE) if stopped_by else ExitCode.DONE)
+    raise typer.Exit(_run(_Serving(invocation, settings, counts), workers))
 
 
-def _serve(settings: "Settings", out: "Output", *, with_worker: bool) -> int | None:
-    from campaignctl.adapters.data_directory import DataDirectory
-    from campaignctl.bootstrap import open_stores
-    from campaignctl.cli.connection import own_directory
-    from server.app import serve as run_server
+def _run(serving: "_Serving", workers: int) -> int:
+    from campaignctl.cli.failures import report
+    from server.processes import Processes
 
-    token = secrets.token_urlsafe(32)
+    if workers == 1:
+        return serving.run(lambda: None)
 
-    def tell(bound_host: str, bound_port: int) -> None:
-        if settings.embedded:  # other commands find the process that has the stores open
-            DataDirectory(settings.data_dir).publish_server(local_url_of(bound_host, bound_port), token)
-        stores = settings.data_dir if settings.embedded else "servers"
-        out.note(f"serving on {url_of(bound_host, bound_port)} (stores: {stores}; Ctrl-C stops)")
+    def serve_one(started: Callable[[], None]) -> int:
+        try:
+            return serving.run(started)
+        except BaseException as error:  # the last stop of this process, as ``app.run`` is of the first one
+            return report(error, serving.invocation, ["serve"])
 
-    with ExitStack() as stack:
-        stack.enter_context(own_directory(settings, "serve"))
-        opened = stack.enter_context(open_stores(settings))
-        ready_schema(opened, out)
-        if with_worker:
-            from prometheus_client import REGISTRY
+    return Processes(serve_one, workers, on_start=serving.tell).run()
 
-            from campaignctl.cli.embedded_worker import health_check, working
 
-            opened.health.add(health_check(stack.enter_context(working(opened, REGISTRY))))
-        return run_server(
-            opened, host=settings.server.host, port=settings.server.port, operator_token=token, on_bound=tell
-        )
+class _Serving:
+    """The addresses, bound, and how to serve on them; with several processes each one runs it."""
+
+    def __init__(self, invocation: "Invocation", settings: "Settings", with_worker: bool) -> None:
+        from server.listening import bind
+
+        server = settings.server
+        self.invocation = invocation
+        self._settings = settings
+        self._with_worker = with_worker
+        self._token = secrets.token_urlsafe(32)
+        self._listener = bind(server.host, server.port)
+        self._metrics = None if server.metrics_port is None else bind(server.host, server.metrics_port, "metrics_port")
+
+    def run(self, started: Callable[[], None]) -> int:
+        """Serve until a signal; answers the exit code. ``started`` is called once connections are taken."""
+        from campaignctl.bootstrap import open_stores
+        from campaignctl.cli.connection import own_directory
+        from server.app import serve as run_server
+
+        settings, out = self._settings, self.invocation.out()
+        with ExitStack() as stack:
+            stack.enter_context(own_directory(settings, "serve"))
+            opened = stack.enter_context(open_stores(settings))
+            look = FirstLook(opened)
+            if settings.embedded:
+                ready_schema(opened, out)
+            if self._with_worker:
+                self._count_beside(opened, stack)
+            stopped_by = run_server(
+                opened,
+                host=settings.server.host,
+                port=settings.server.port,
+                listener=self._listener,
+                metrics_listener=self._metrics,
+                is_waiting=not settings.embedded,
+                operator_token=self._token,
+                on_bound=lambda *_: self._bound(started),
+                on_server=look.start if not settings.embedded else None,
+            )
+            look.raise_what_is_wrong()
+        return _CODES.get(signal.Signals(stopped_by), ExitCode.DONE) if stopped_by else ExitCode.DONE
+
+    def tell(self) -> None:
+        """Say where the API is, and to other commands too where they need it."""
+        host, port = self._settings.server.host, self._listener.getsockname()[1]
+        if self._settings.embedded:  # other commands find the process that has the stores open
+            DataDirectory(self._settings.data_dir).publish_server(local_url_of(host, port), self._token)
+        stores = self._settings.data_dir if self._settings.embedded else "servers"
+        self.invocation.out().note(f"serving on {url_of(host, port)} (stores: {stores}; Ctrl-C stops)")
+        if self._metrics is not None:
+            metrics_port = self._metrics.getsockname()[1]
+            self.invocation.out().note(f"metrics on {url_of(host, metrics_port)}/metrics")
+
+    def _bound(self, started: Callable[[], None]) -> None:
+        if self._settings.server.workers == 1:
+            self.tell()
+        started()
+
+    def _count_beside(self, opened: "App", stack: ExitStack) -> None:
+        from prometheus_client import REGISTRY
+
+        from campaignctl.cli.embedded_worker import health_check, working
+
+        opened.health.add(health_check(stack.enter_context(working(opened, REGISTRY))))
+
+
+class FirstLook:
+    """Looks at the stores once, beside the server that waits for them, and stops it when waiting would not help."""
+
+    def __init__(self, opened: "App") -> None:
+        self._opened = opened
+        self._wrong: CampaignctlError | None = None
+
+    def start(self, stop: Callable[[], None]) -> None:
+        def look() -> None:
+            try:
+                away = self._opened.startup.look()
+            except ConfigurationError as error:
+                self._wrong = error
+                stop()
+            except CampaignctlError as error:
+                logger.warning("waiting for the stores: %s", error.message)
+            else:
+                if away:
+                    logger.warning("waiting for %s", ", ".join(away))
+
+        threading.Thread(target=look, name="first-look", daemon=True).start()
+
+    def raise_what_is_wrong(self) -> None:
+        if self._wrong is not None:
+            raise self._wrong
 
 
 def ready_schema(opened: "App", out: "Output") -> None:

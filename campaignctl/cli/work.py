@@ -1,44 +1,65 @@
 """``campaignctl work``."""
 
+import logging
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
 
+if TYPE_CHECKING:
+    from campaignctl.bootstrap import App
+    from campaignctl.config import Settings
+
 app = new_app()
+logger = logging.getLogger(__name__)
 
 
-@app.command(epilog=examples("campaignctl work", "campaignctl --config /etc/campaignctl.yaml work"))
+@app.command(epilog=examples("campaignctl work", "campaignctl --config /etc/campaignctl.yaml work --metrics-port 9101"))
 @prints_no_data
-def work(context: typer.Context) -> None:
+def work(
+    context: typer.Context,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Port for /metrics, 0 for any free one (server.metrics_port)."),
+    ] = None,
+) -> None:
     """Run a worker that counts what is in the event log."""
     invocation = invocation_of(context)
-    settings = invocation.settings()
+    settings = invocation.settings({"server.metrics_port": metrics_port})
     invocation.log_to_stderr(settings.log.level, settings.log.format)
 
-    from campaignctl.bootstrap import open_app
+    from campaignctl.bootstrap import open_stores
     from campaignctl.cli.connection import own_directory
     from worker.lifecycle import run_worker
 
-    with own_directory(settings, "work"), open_app(settings) as opened:
+    out = invocation.out()
+    with ExitStack() as stack:
+        stack.enter_context(own_directory(settings, "work"))
+        opened = stack.enter_context(open_stores(settings))
+        stack.callback(opened.health.stop)
+        opened.health.start()
         if settings.server.metrics_port is not None:
-            _publish_metrics(settings.server.host, settings.server.metrics_port)
+            out.note(f"metrics on {_publish_metrics(opened, settings, stack)}/metrics")
+        if settings.embedded:
+            opened.check_schema()
+        else:
+            opened.startup.wait(lambda away: logger.warning("waiting for %s", ", ".join(away)))
         source = settings.data_dir if settings.embedded_event_log else settings.kafka.events_topic
-        invocation.out().note(f"counting the events in {source}; Ctrl-C stops")
+        out.note(f"counting the events in {source}; Ctrl-C stops")
         code = run_worker(opened)
     raise typer.Exit(code)
 
 
-def _publish_metrics(host: str, port: int) -> None:
-    """The worker's figures for Prometheus on ``server.metrics_port``, until the process ends."""
-    from prometheus_client import start_http_server
+def _publish_metrics(opened: "App", settings: "Settings", stack: ExitStack) -> str:
+    """The worker's figures for Prometheus, until the program ends; answers the address."""
+    from campaignctl.cli.serve import url_of
+    from campaignctl.exposition import Exposition, serve_metrics
+    from server.listening import bind
 
-    from campaignctl.errors import CampaignctlError
-
-    try:
-        start_http_server(port, addr=host)
-    except OSError as error:
-        raise CampaignctlError(
-            f"cannot listen on {host}:{port} (server.metrics_port): {error.strerror}",
-            hint="choose another server.metrics_port",
-            code="address_in_use",
-        ) from None
+    listener = bind(settings.server.host, settings.server.metrics_port or 0, "metrics_port")
+    served = serve_metrics(listener, Exposition(opened.health.report).text)
+    stack.callback(served.server_close)
+    stack.callback(served.shutdown)
+    return url_of(settings.server.host, listener.getsockname()[1])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from campaignctl.errors import CampaignctlError, SchemaMismatch, StorageFull, Unavailable
+from campaignctl.errors import CampaignctlError, ConfigurationError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.ports.clock import Clock
 
 INTERVAL_S = 1.0
@@ -163,20 +163,21 @@ class _Prober:
                 status, detail = Status.FAILING, detail or f"no answer within {self._deadline_s:g} s"
             self._judge(Verdict(status, round((ended_s - started_s) * 1_000, 3), detail), ended_s)
             self._running_since_s = None
-            self._stopping.wait(self._interval_s)
+            self._stopping.wait(self._interval_s if status is Status.OK else min(self._interval_s, INTERVAL_S))
 
     def _probe(self) -> tuple[Status, str]:
         try:
             self.check.probe()
         except Exception as error:  # whatever a probe raises is the verdict, and the looking goes on
-            if self._judged is None or self._judged[0].status is not Status.FAILING:
-                logger.warning("health check %s fails: %s", self.check.name, error)
-            return Status.FAILING, _sentence(error)
+            detail = _sentence(error)
+            if self._judged is None or (self._judged[0].status, self._judged[0].detail) != (Status.FAILING, detail):
+                logger.warning("%s: %s", self.check.name, error)
+            return Status.FAILING, detail
         return Status.OK, ""
 
     def _judge(self, verdict: Verdict, at_s: float) -> None:
         if self._judged is not None and self._judged[0].status is Status.FAILING and verdict.status is Status.OK:
-            logger.warning("health check %s is well again", self.check.name)
+            logger.warning("%s: well again", self.check.name)
         self._judged = (verdict, at_s)
 
 
@@ -189,6 +190,8 @@ def _sentence(error: Exception) -> str:
             return "cannot be reached"
         case SchemaMismatch():
             return "the schema is not the one of this program: run campaignctl init-schema"
+        case ConfigurationError():
+            return "does not let this program in, or is not what the configuration says"
         case CampaignctlError():
             return "not ready"
     return "the check failed"

@@ -1,10 +1,11 @@
-"""``/metrics``: open to this machine, elsewhere for its operator only."""
+"""``/metrics``: open to this machine, elsewhere for operators only, unless it has a port of its own."""
 
 import ipaddress
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from campaignctl.domain.users import Role
 from server.dependencies import Call
 from server.metrics import CONTENT_TYPE, HttpMetrics
 from server.operations import Answer, Operation, serves
@@ -23,7 +24,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
         id="getMetrics",
         tag="health",
         summary="Figures for Prometheus",
-        description="Open to clients on the same machine; elsewhere it needs the operator of the machine.",
+        description="Open to clients on the same machine; elsewhere it needs the role operator (scope `operate`).",
         answers={200: Answer("The text format of Prometheus.", {"text/plain": {"type": "string"}})},
         problems=(401, 403),
         public=True,
@@ -32,7 +33,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 def metrics(call: Call) -> Response:
     if not _is_local(call):
         call.sign_in()
-        call.require_machine_operator()
+        call.actor.require(Role.OPERATOR)
     figures: HttpMetrics = call.request.app.state.metrics
     return Response(figures.exposition(), headers={"Content-Type": CONTENT_TYPE})
 

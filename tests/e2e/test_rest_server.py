@@ -21,6 +21,7 @@ from campaignctl.errors import CampaignctlError
 from campaignctl.services import access
 from campaignctl.services.campaigns import CampaignService
 from server.app import serve
+from server.listening import bind
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, running
 
 SCRIPT = """
@@ -96,9 +97,24 @@ def test_metrics_are_for_this_machine(url: str, user: User) -> None:
     assert names
     proxied = {"X-Forwarded-For": "203.0.113.7"}
     problem(httpx2.get(url + "/metrics", headers=proxied), 401)
-    problem(httpx2.get(url + "/metrics", headers=proxied | user.headers), 403)
+    assert httpx2.get(url + "/metrics", headers=proxied | user.headers).status_code == 200  # the role operator
     operator = proxied | {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
     assert httpx2.get(url + "/metrics", headers=operator).status_code == 200
+
+
+def test_metrics_have_a_port_of_their_own(rest: Rest) -> None:
+    listener = bind("127.0.0.1", 0, "metrics_port")
+    own = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with running(rest.app, metrics_listener=listener) as (address, _):
+        httpx2.get(address + "/health/live")
+        found = httpx2.get(own + "/metrics", headers={"X-Forwarded-For": "203.0.113.7"})
+        assert found.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'route="/health/live"' in found.text and "campaignctl_build_info{" in found.text
+        assert httpx2.head(own + "/metrics").content == b""
+        for path in ("/", "/api/v1/campaigns", "/metrics/x"):
+            assert httpx2.get(own + path).status_code == 404
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(own + "/metrics")
 
 
 def test_a_forwarded_address_is_not_believed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

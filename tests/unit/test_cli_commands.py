@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -186,11 +187,15 @@ def test_a_wrong_environment_is_exit_2(cli: Cli, monkeypatch: pytest.MonkeyPatch
     assert "CA_OUTPUT must be one of table, json, csv, ndjson" in cli("version").stderr
 
 
-def test_what_this_version_cannot_do_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CA_SERVER_METRICS_PORT", "9100")
-    ran = cli("serve")
+def test_several_processes_have_no_worker_inside(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = {"POSTGRES_HOST": "127.0.0.1", "CLICKHOUSE_HOST": "127.0.0.1", "KAFKA_BROKERS": "127.0.0.1:9092"}
+    for name, value in servers.items():
+        monkeypatch.setenv(f"CA_{name}", value)
+    monkeypatch.setenv("CA_JWT_KEY", secrets.token_urlsafe(32))
+    monkeypatch.setenv("CA_SECRETS_KEY", secrets.token_urlsafe(32))
+    ran = cli("serve", "--workers", "2", "--with-worker")
     assert ran.code == 2
-    assert ran.stderr.startswith("error[not_available_yet]: server.metrics_port")
+    assert "campaignctl work" in ran.stderr
 
 
 def test_an_unexpected_error_shows_no_traceback_but_in_the_log_or_with_debug(

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import CollectorRegistry
 
+from campaignctl.exposition import Told
 from campaignctl.services.health import HealthReport, Status, Verdict
 from server.metrics import HttpMetrics
 from worker.metrics import WorkerMetrics
@@ -19,9 +20,11 @@ def _counted() -> set[str]:
     WorkerMetrics(registry)
     report = HealthReport(Status.OK, {"metadata": Verdict(Status.OK, 1.0)})
     served = HttpMetrics(lambda: report)._registry
+    told = CollectorRegistry()
+    told.register(Told(lambda: report))
     return {
         name
-        for source in (registry, served)
+        for source in (registry, served, told)
         for family in source.collect()
         for name in (family.name, f"{family.name}_total", f"{family.name}_bucket")
     }
