@@ -34,7 +34,7 @@ _LAST_US = 7_258_118_400_000_000  # 2200-01-01
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 _Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_NativeId = Annotated[str, Meta(min_length=1, max_length=NATIVE_ID_MAX_CODE_POINTS)]
+_NativeId = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]+\Z", max_length=NATIVE_ID_MAX_CODE_POINTS)]
 _Instant = Annotated[int, Meta(ge=0, le=_LAST_US)]
 
 
@@ -106,7 +106,7 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
     """A fetch that has got to the end of these (inclusive) days, whatever it found."""
 
     level: LinkLevel
-    native_id: Annotated[str, Meta(max_length=NATIVE_ID_MAX_CODE_POINTS)]
+    native_id: Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z", max_length=NATIVE_ID_MAX_CODE_POINTS)]
     """"": every native campaign that the account has at this level."""
     breakdown: Breakdown
     first_day: date

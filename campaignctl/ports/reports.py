@@ -146,7 +146,7 @@ class CoveredDays:
 
 @dataclass(frozen=True, slots=True)
 class NativeHistory:
-    """Everything about totals of some native campaigns and days, in the order in which it came into the log."""
+    """All there is about totals of some native campaigns and days, of each in the order in which it was logged."""
 
     versions: Sequence[SliceVersion]
     coverage: Sequence[CoveredDays]

@@ -35,6 +35,7 @@ from campaignctl.ports.analytics import (
     SqlConsole,
     SumsQuestion,
 )
+from campaignctl.ports.reports import ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from tests.contracts.analytics_rows import (
     DAY_US,
@@ -70,7 +71,7 @@ TEXTS = (
 )
 
 
-class Store(EventStore, InsightStore, SqlConsole, MigrationTarget, Protocol):
+class Store(EventStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...

@@ -13,6 +13,7 @@ from tests.contracts.analytics_contract import AnalyticsContract, Harness, Store
 from tests.contracts.analytics_rows import Row, event_rows, row
 from tests.contracts.analytics_server import ServerHarness
 from tests.contracts.console_contract import ConsoleContract
+from tests.contracts.reports_contract import ReportsContract
 
 
 class EmbeddedHarness:
@@ -67,6 +68,10 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]
 
 class TestAnalytics(AnalyticsContract):
     """See ``AnalyticsContract``."""
+
+
+class TestReports(ReportsContract):
+    """See ``ReportsContract``."""
 
 
 @pytest.fixture(scope="module", params=[EmbeddedHarness, ServerHarness], ids=lambda kind: kind.kind)

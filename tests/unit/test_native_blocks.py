@@ -120,3 +120,28 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
     for type_name, value in wrong:
         with pytest.raises(OverflowError):
             encode_block([Column("a", type_name, [value])], 1)
+
+
+def test_nulls_are_told_from_zeros() -> None:
+    values, given = read(Column("a", "Nullable(Int64)", [0, None, -(2**63)]), rows=3).nullable("a")
+    assert values.tolist() == [0, 0, -(2**63)]
+    assert given.tolist() == [True, False, True]
+    assert [one.tolist() for one in Table(b"").nullable("a")] == [[], []]
+
+
+def test_arrays_are_written_as_one_column_and_where_each_ends() -> None:
+    ends = np.array([2, 2, 3], "<u8").tobytes()
+    strings = encode_block([Column("a", "Array(String)", [["x", "yz"], [], [""]])], 3)
+    assert strings.endswith(ends + b"\x01x\x02yz\x00")
+    numbers = encode_block([Column("a", "Array(Nullable(Int64))", [[1, None], [], [3]])], 3)
+    assert numbers.endswith(ends + b"\0\1\0" + np.array([1, 0, 3], "<i8").tobytes())
+    assert encode_block([Column("a", "Array(Int64)", [[], []])], 2).endswith(b"Array(Int64)" + bytes(16))
+
+
+def test_answers_are_joined_in_order() -> None:
+    tables = [read(Column("a", "Int64", [n]), Column("b", LABEL, [f"{n}"]), rows=1) for n in (3, 1, 2)]
+    joined = Table.joined(tables)
+    assert joined.rows == 3
+    assert joined.integers("a").tolist() == [3, 1, 2]
+    assert joined.strings("b") == ["3", "1", "2"]
+    assert Table.joined([]).rows == 0

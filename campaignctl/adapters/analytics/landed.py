@@ -14,7 +14,7 @@ from campaignctl.ports.analytics import ConflictRows, EventRows, OffsetRange, Se
 
 _SQL = load_statements("clickhouse", "queries", "events.sql")
 _WINDOWS = load_statements("clickhouse", "queries", "schema.sql")["windows"]
-_WRITTEN = ("event_conflicts", "events", "rollup_1d")
+_WRITTEN = ("event_conflicts", "events", "report_coverage", "report_slices", "rollup_1d")
 _WINDOW = re.compile(r"non_replicated_deduplication_window\s*=\s*([0-9]+)")
 _LABEL = "LowCardinality(String)"
 _MICROSECONDS = "DateTime64(6, 'UTC')"

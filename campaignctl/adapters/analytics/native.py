@@ -5,14 +5,16 @@ the driver's column insert takes 2.7 (most of it in datetimes and one Python cal
 tables and statements have are written and read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LOW_CARDINALITY = "LowCardinality(String)"
+_ARRAY, _NULLABLE = "Array(", "Nullable("
 _DICTIONARY_VERSION = 1
 # The column carries its own dictionary, which replaces any before it; the low byte says how wide its indexes are.
 _OWN_DICTIONARY = 0x600
@@ -38,7 +40,7 @@ class Column(NamedTuple):
 
     name: str
     type: str
-    values: Sequence[str] | Sequence[bytes] | Integers
+    values: Sequence[str] | Sequence[bytes] | Integers | Sequence[Sequence[str]] | Sequence[Sequence[int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,14 @@ class Labels:
 
     codes: NDArray[np.int64]
     names: list[str]
+
+
+class _WithNulls(NamedTuple):
+    values: _Array
+    nulls: NDArray[np.bool_]
+
+
+_Piece = _Array | Labels | list[str] | _WithNulls
 
 
 def encode_block(columns: Sequence[Column], rows: int) -> bytes:
@@ -64,6 +74,12 @@ def _encoder(type_name: str) -> Callable[..., bytes]:
         return _strings
     if type_name == _LOW_CARDINALITY:
         return _low_cardinality
+    if type_name.startswith(_ARRAY):
+        inner = type_name.removeprefix(_ARRAY)[:-1]
+        return lambda values: _arrays(values, inner)
+    if type_name.startswith(_NULLABLE):
+        inner = type_name.removeprefix(_NULLABLE)[:-1]
+        return lambda values: _nullable(values, inner)
     integer = _INTEGER_TYPES[type_name.partition("(")[0]]
     return lambda values: _integers(values, integer)
 
@@ -101,6 +117,19 @@ def _low_cardinality(values: Sequence[str]) -> bytes:
     return b"".join((head, *map(_text, names), np.uint64(len(values)).astype("<u8").tobytes(), indexes))
 
 
+def _arrays(values: Sequence[Sequence[Any]], inner: str) -> bytes:
+    """Where each array ends, then the elements of all of them as one column."""
+    ends = np.cumsum(np.fromiter(map(len, values), "<u8", len(values)), dtype="<u8").tobytes()
+    elements = list(chain.from_iterable(values))
+    return ends + (_encoder(inner)(elements) if elements else b"")
+
+
+def _nullable(values: Sequence[int | None], inner: str) -> bytes:
+    """A byte for each value that says whether it is NULL, then the values, with 0 where there is none."""
+    nulls = bytes(value is None for value in values)
+    return nulls + bytes(_encoder(inner)([value or 0 for value in values]))
+
+
 def _text(value: str | bytes) -> bytes:
     raw = value.encode() if isinstance(value, str) else value
     return (_SHORT[len(raw)] if len(raw) < 128 else _varint(len(raw))) + raw
@@ -124,17 +153,34 @@ class Table:
     def __init__(self, data: bytes, *, block_info: bool = False) -> None:
         """``block_info``: eight bytes stand before each block, as a server sends that was told a protocol version."""
         self.rows = 0
-        self._pieces: dict[str, list[_Array | Labels | list[str]]] = {}
+        self._pieces: dict[str, list[_Piece]] = {}
         reader = _Reader(data)
         while not reader.at_end:
             if block_info:
                 reader.take(8)
             self._read_block(reader)
 
+    @classmethod
+    def joined(cls, tables: Iterable["Table"]) -> "Table":
+        """The rows of several answers to one statement, one behind the other."""
+        joined = cls(b"")
+        for table in tables:
+            joined.rows += table.rows
+            for name, pieces in table._pieces.items():
+                joined._pieces.setdefault(name, []).extend(pieces)
+        return joined
+
     def integers(self, name: str) -> NDArray[np.int64]:
         """A column of integers, days or times that fit 64 bits with a sign."""
         pieces = [piece for piece in self._pieces.get(name, ()) if isinstance(piece, np.ndarray)]
         return np.concatenate(pieces).astype(np.int64, copy=False) if pieces else np.zeros(0, np.int64)
+
+    def nullable(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """A column of integers of which some are NULL: the values, 0 for those, and which are not NULL."""
+        pieces = [piece for piece in self._pieces.get(name, ()) if isinstance(piece, _WithNulls)]
+        values = [np.zeros(0, np.int64), *(np.where(piece.nulls, 0, piece.values) for piece in pieces)]
+        given = [np.zeros(0, np.bool_), *(~piece.nulls for piece in pieces)]
+        return np.concatenate(values), np.concatenate(given)
 
     def unsigned(self, name: str) -> NDArray[np.uint64]:
         pieces = [piece for piece in self._pieces.get(name, ()) if isinstance(piece, np.ndarray)]
@@ -171,9 +217,12 @@ class Table:
                 self._pieces.setdefault(name, []).append(_read_column(reader, type_name, rows))
 
 
-def _read_column(reader: "_Reader", type_name: str, rows: int) -> "_Array | Labels | list[str]":
+def _read_column(reader: "_Reader", type_name: str, rows: int) -> "_Piece":
     if type_name == "String":
         return reader.strings(rows)
+    if type_name.startswith(_NULLABLE):
+        nulls = reader.array("<u1", rows).astype(np.bool_)
+        return _WithNulls(reader.array(_INTEGER_TYPES[type_name.removeprefix(_NULLABLE)[:-1]], rows), nulls)
     if type_name == _LOW_CARDINALITY:
         return _read_low_cardinality(reader)
     return reader.array(_INTEGER_TYPES[type_name.partition("(")[0]], rows)

@@ -118,7 +118,7 @@ def _stored_sums(question: SumsQuestion, table: Table, bucket: I64, money_day: I
     return StoredSums(
         bucket=bucket[owned],
         groups=tuple(_group_keys(table, dimension, owned) for dimension in question.group_by),
-        currency=_keys(table.labels("currency"), owned),
+        currency=sorted_keys(table.labels("currency"), owned),
         money_day=money_day[owned],
         metrics={metric: _wide_sums(table, metric, owned) for metric in Metric},
     )
@@ -128,10 +128,10 @@ def _group_keys(table: Table, dimension: Dimension, rows: I64) -> Keys:
     if dimension is Dimension.CAMPAIGN:
         ids, codes = np.unique(table.integers("campaign")[rows], return_inverse=True)
         return Keys(codes, tuple(ids.tolist()))
-    return _keys(table.labels(f"{dimension}_label"), rows)
+    return sorted_keys(table.labels(f"{dimension}_label"), rows)
 
 
-def _keys(labels: Labels, rows: I64) -> Keys:
+def sorted_keys(labels: Labels, rows: I64) -> Keys:
     """Renumbered in the order of the labels' code points."""
     ascending = sorted(range(len(labels.names)), key=labels.names.__getitem__)
     ranks = np.empty(len(ascending), np.int64)

@@ -13,8 +13,19 @@ WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16} AND koff < {offset:
     AND ktime >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC');
 
 -- newest_offset
--- The highest offset that has landed; 0 rows tell that none has.
-SELECT count() AS landed, max(koff) AS newest FROM events WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16};
+-- The highest offset of which anything has landed; 0 rows tell that nothing has.
+SELECT sum(there) AS landed, max(highest) AS newest
+FROM
+(
+    SELECT count() AS there, max(koff) AS highest FROM events
+    WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16}
+    UNION ALL
+    SELECT count() AS there, max(koff) AS highest FROM report_slices
+    WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16}
+    UNION ALL
+    SELECT count() AS there, max(koff) AS highest FROM report_coverage
+    WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16}
+);
 
 -- landed_offsets
 SELECT DISTINCT koff FROM events

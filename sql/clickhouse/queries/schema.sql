@@ -24,4 +24,5 @@ INSERT INTO schema_migrations (number, name, checksum) SELECT {number:UInt32}, {
 -- windows
 -- How the tables that a worker writes to were made.
 SELECT name, create_table_query FROM system.tables
-WHERE database = currentDatabase() AND name IN ('events', 'rollup_1d', 'event_conflicts');
+WHERE database = currentDatabase()
+    AND name IN ('events', 'rollup_1d', 'event_conflicts', 'report_slices', 'report_coverage');

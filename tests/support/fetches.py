@@ -1,0 +1,95 @@
+"""Random histories of fetches: out of order, repeated, restated, with rows that vanish and days that are left out."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.platforms import Platform
+from campaignctl.domain.reports import Breakdown, Coverage, Figures, ReportedAccount, ReportSlice
+from campaignctl.ports.reports import NativeCampaign
+
+FIRST = date(2026, 10, 1)
+DAYS = 6
+START_US = 1_790_000_000_000_000
+_NUMBERS = (0, 1, 7, 10**6, 10**15, -5, None)
+_COUNTRIES = ("IN", "US", "FR", "ZZ")
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What one fetch sends, in this order."""
+
+    account: ReportedAccount
+    slices: tuple[ReportSlice, ...]
+    coverage: tuple[Coverage, ...]
+
+
+class FetchHistory:
+    """A few accounts with a few native campaigns each; ``fetches`` is the order in which things reach the log."""
+
+    def __init__(self, seed: int, *, fetches: int | None = None, organization_id: int = 1) -> None:
+        rng = self._rng = random.Random(seed)
+        self.accounts = [
+            ReportedAccount(organization_id, platform, account_id, rng.choice(("USD", "EUR")), zone)
+            for platform, account_id, zone in (
+                (Platform.META, "1", "Europe/Berlin"),
+                (Platform.META, "2", ""),
+                (Platform.LINKEDIN, "1", "UTC"),
+            )[: rng.randint(1, 3)]
+        ]
+        self.natives = [
+            NativeCampaign(organization_id, account.platform, account.account_id, level, native_id)
+            for account in self.accounts
+            for level in (list(LinkLevel) if account.platform is Platform.LINKEDIN else [LinkLevel.CAMPAIGN])
+            for native_id in ("a", "b", "c")[: rng.randint(1, 3)]
+        ]
+        self.last = FIRST + timedelta(days=DAYS - 1)
+        self.fetches = self._reordered(list(self._made(fetches or rng.randint(2, 12))))
+
+    def _made(self, count: int) -> Iterator[Fetch]:
+        rng = self._rng
+        at_us = START_US
+        for _ in range(count):
+            at_us += rng.choice((0, 1, 3_600_000_000))
+            account = rng.choice(self.accounts)
+            if rng.random() < 0.05:
+                account = self._other_currency(account)
+            own = [one for one in self.natives if one.account[1:] == (account.platform, account.account_id)]
+            level = LinkLevel(rng.choice(own).level)
+            asked = [one.native_id for one in own if one.level == level]
+            alone = rng.random() < 0.4
+            wanted = [rng.choice(asked)] if alone else asked
+            first = FIRST + timedelta(days=rng.randrange(DAYS))
+            last = first if rng.random() < 0.4 else min(first + timedelta(days=rng.randrange(DAYS)), self.last)
+            breakdown = rng.choice((Breakdown.TOTAL, Breakdown.TOTAL, Breakdown.COUNTRY))
+            slices = [
+                ReportSlice(level, native, first + timedelta(days=n), breakdown, at_us, "d1", self._rows(breakdown))
+                for native in wanted
+                for n in range((last - first).days + 1)
+                if rng.random() < 0.6
+            ]
+            covered = [Coverage(level, wanted[0] if alone else "", breakdown, first, last, at_us)]
+            yield Fetch(account, tuple(slices), tuple(covered) if rng.random() < 0.85 else ())
+
+    def _rows(self, breakdown: Breakdown) -> tuple[Figures, ...]:
+        rng = self._rng
+        regions = [""] if breakdown is Breakdown.TOTAL else rng.sample(_COUNTRIES, rng.randint(1, 3))
+        if rng.random() < 0.2:
+            return ()
+        return tuple(Figures(region, *(rng.choice(_NUMBERS) for _ in range(5))) for region in regions)
+
+    def _reordered(self, fetches: list[Fetch]) -> list[Fetch]:
+        """Some come late, some come again."""
+        rng = self._rng
+        for _ in range(rng.randrange(4)):
+            again = rng.choice(fetches)
+            if rng.random() < 0.5:
+                fetches.remove(again)
+            fetches.insert(rng.randrange(len(fetches) + 1), again)
+        return fetches
+
+    def _other_currency(self, account: ReportedAccount) -> ReportedAccount:
+        other = "EUR" if account.currency == "USD" else "USD"
+        return ReportedAccount(account.organization_id, account.platform, account.account_id, other, account.timezone)
