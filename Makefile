@@ -5,9 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+SERVICES := tests/services/services
+SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_connections.py clickhouse_server.py redis_cache.py \
+	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit contracts e2e integration bench completions clean
+.PHONY: help demo test lint types imports unit contracts e2e services integration on-servers bench completions clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,13 +46,21 @@ contracts: $(READY)  ## each port's contract, on every adapter that can be reach
 e2e: $(READY)  ## the whole thread on embedded stores
 	@echo "==> end to end" && $(BIN)/python -m pytest -q -n $(JOBS) tests/e2e tests/integration tests/tui
 
-# tests/contracts/test_kafka.py depends on a broker's own time limits, so it has the machine for itself, afterwards.
-integration: $(READY)  ## contracts and whole event files on the servers that CA_TEST_... variables name
-	@test -n "$$CA_TEST_KAFKA_BROKERS$$CA_TEST_CLICKHOUSE_HOST$$CA_TEST_POSTGRES_HOST$$CA_TEST_REDIS_ADDR" || { \
-	echo "name servers first: CA_TEST_KAFKA_BROKERS, CA_TEST_CLICKHOUSE_HOST, CA_TEST_POSTGRES_HOST, CA_TEST_REDIS_ADDR (see CONTRIBUTING.md)"; exit 1; }
-	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) --ignore tests/contracts/test_kafka.py tests/contracts tests/integration \
-	tests/unit/test_postgresql_metadata.py tests/unit/test_clickhouse_server.py tests/unit/test_redis_cache.py tests/unit/test_kafka_event_log.py
-	@if [ -n "$$CA_TEST_KAFKA_BROKERS" ]; then echo "==> on Kafka alone" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py; fi
+services:  ## start Kafka, ClickHouse, PostgreSQL and Redis on this machine (Docker Compose, or packages); they stay
+	@$(SERVICES) up && echo "their places: eval \"\$$($(SERVICES) env)\"; to stop them: $(SERVICES) down"
+
+# Servers that CA_TEST_... variables name, whichever they are; else all four of this machine's own, none of them skipped.
+NAMED := $(CA_TEST_KAFKA_BROKERS)$(CA_TEST_CLICKHOUSE_HOST)$(CA_TEST_POSTGRES_HOST)$(CA_TEST_REDIS_ADDR)
+integration: $(READY)  ## contracts, faults and whole event files on real servers, started for it when none are named
+	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory on-servers
+
+# Tests that freeze or kill a server, and those of Kafka that depend on a broker's own time limits, come afterwards and
+# one by one.
+on-servers:
+	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) -m "not faults" --ignore tests/contracts/test_kafka.py \
+	tests/contracts tests/integration $(SERVER_TESTS)
+	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
+	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS)
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)

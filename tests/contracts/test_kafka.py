@@ -269,6 +269,7 @@ def within(limit_s: float, call: Callable[[], object]) -> None:
     assert time.monotonic() - started < limit_s
 
 
+@pytest.mark.faults
 @needs_services
 def test_a_frozen_broker_hangs_nothing(harness: KafkaHarness, log: KafkaEventLog, topic: Callable[[int], str]) -> None:
     name = topic(1)
@@ -304,6 +305,7 @@ def test_a_frozen_broker_hangs_nothing(harness: KafkaHarness, log: KafkaEventLog
         assert time.monotonic() - started < 15
 
 
+@pytest.mark.faults
 @needs_services
 def test_what_was_acknowledged_survives_the_brokers_kill_9(log: KafkaEventLog, topic: Callable[[int], str]) -> None:
     name = topic(2)

@@ -5,15 +5,12 @@
 ``postgres``. Tests that do so have the server for themselves; all others share it.
 """
 
-import fcntl
 import os
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,6 +19,7 @@ import pytest
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.ports.clock import Clock
+from tests.support.services import using, variable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -102,7 +100,7 @@ def server_or_skip() -> Server:
 @contextmanager
 def own_database(server: Server) -> Iterator[str]:
     """A new database; gone at the end, whoever is still connected to it."""
-    with _server_lock(server, fcntl.LOCK_SH), _database(server) as name:
+    with using("postgres"), _database(server) as name:
         yield name
 
 
@@ -135,10 +133,8 @@ class Faults:
 @contextmanager
 def faults_or_skip(server: Server) -> Iterator[tuple[Faults, str]]:
     """The faults, and a database of its own, for a test that has the server for itself."""
-    program = os.environ.get("CA_TEST_SERVICES")
-    if not program:
-        pytest.skip("postgresql: CA_TEST_SERVICES names no program that can freeze and kill the server")
-    with _server_lock(server, fcntl.LOCK_EX), _database(server) as name:
+    program = variable("CA_TEST_SERVICES")
+    with using("postgres", alone=True), _database(server) as name:
         faults = Faults(program)
         try:
             yield faults, name
@@ -154,11 +150,3 @@ def _database(server: Server) -> Iterator[str]:
         yield name
     finally:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-@contextmanager
-def _server_lock(server: Server, kind: int) -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"campaignctl-test-postgresql-{os.getuid()}-{server.port}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, kind)
-        yield

@@ -1,7 +1,9 @@
 """Real servers for tests: where they are, and the faults that can be done to them.
 
-``CA_TEST_CLICKHOUSE_HOST``, ``CA_TEST_CLICKHOUSE_PORT`` and ``CA_TEST_REDIS_ADDR`` say where servers are;
-``CA_TEST_SERVICES`` names the program that freezes, thaws, kills and starts them. What is not set skips its tests.
+``CA_TEST_KAFKA_BROKERS``, ``CA_TEST_CLICKHOUSE_HOST`` and ``_PORT``, ``CA_TEST_POSTGRES_HOST`` (see ``postgresql``) and
+``CA_TEST_REDIS_ADDR`` say where servers are; ``CA_TEST_SERVICES`` names the program that freezes, thaws, kills and starts
+them (``tests/services``). What is not set skips its tests; with ``CA_TEST_REQUIRE_SERVERS`` set, no test runs at all then,
+so that a green run has spoken to every server.
 
 Tests of several processes use a server side by side; one that does a fault to it has it alone.
 """
@@ -17,7 +19,21 @@ from pathlib import Path
 
 import pytest
 
+SERVERS = ("CA_TEST_KAFKA_BROKERS", "CA_TEST_CLICKHOUSE_HOST", "CA_TEST_POSTGRES_HOST", "CA_TEST_REDIS_ADDR")
 _PATIENCE_S = 240.0
+
+
+def unset(*names: str) -> str:
+    """Why tests that need all these variables are skipped; empty when they need not be."""
+    missing = [name for name in names if not os.environ.get(name)]
+    return f"{', '.join(missing)} not set" if missing else ""
+
+
+def check_required() -> None:
+    """Stop the run when servers are required and not all of them are named."""
+    reason = unset(*SERVERS, "CA_TEST_SERVICES")
+    if reason and os.environ.get("CA_TEST_REQUIRE_SERVERS"):
+        raise pytest.UsageError(f"CA_TEST_REQUIRE_SERVERS is set, and {reason}: a server would be skipped")
 
 
 def variable(name: str) -> str:

@@ -457,6 +457,7 @@ def faulty() -> Iterator[tuple[ServerHarness, Faults]]:
         made.remove()
 
 
+@pytest.mark.faults
 def test_a_frozen_server_is_unavailable_within_the_deadline(faulty: tuple[ServerHarness, Faults]) -> None:
     harness, faults = faulty
     store = harness.open()
@@ -477,6 +478,7 @@ def test_a_frozen_server_is_unavailable_within_the_deadline(faulty: tuple[Server
     assert list(store.landed_offsets(EVERYTHING)) == [0, 1]
 
 
+@pytest.mark.faults
 def test_a_killed_server_is_used_again_when_it_is_back(faulty: tuple[ServerHarness, Faults]) -> None:
     harness, faults = faulty
     store = harness.open()
@@ -495,6 +497,7 @@ def test_a_killed_server_is_used_again_when_it_is_back(faulty: tuple[ServerHarne
     assert list(store.landed_offsets(EVERYTHING)) == [0, 1]
 
 
+@pytest.mark.faults
 def test_batches_land_once_although_the_server_is_killed_under_them(faulty: tuple[ServerHarness, Faults]) -> None:
     harness, faults = faulty
     store = harness.open()

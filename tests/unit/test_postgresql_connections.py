@@ -300,6 +300,7 @@ def faulty() -> Iterator[tuple[Place, Faults]]:
         yield place, faults
 
 
+@pytest.mark.faults
 def test_a_frozen_server_and_its_thaw(faulty: tuple[Place, Faults]) -> None:
     place, faults = faulty
     used, unused = place.open(**PROMPT), place.open(**PROMPT)
@@ -318,6 +319,7 @@ def test_a_frozen_server_and_its_thaw(faulty: tuple[Place, Faults]) -> None:
     assert at_once([used.organizations] * 12) == [[]] * 12
 
 
+@pytest.mark.faults
 def test_a_server_frozen_in_the_middle_of_a_transaction(faulty: tuple[Place, Faults]) -> None:
     place, faults = faulty
     store = place.open(**PROMPT)
@@ -335,6 +337,7 @@ def test_a_server_frozen_in_the_middle_of_a_transaction(faulty: tuple[Place, Fau
     assert store.ensure_organization("whole") == 1
 
 
+@pytest.mark.faults
 def test_a_killed_server_is_back_unnoticed(faulty: tuple[Place, Faults]) -> None:
     place, faults = faulty
     store = place.open(**PROMPT)
@@ -345,6 +348,7 @@ def test_a_killed_server_is_back_unnoticed(faulty: tuple[Place, Faults]) -> None
     assert at_once([lambda: store.ensure_organization("acme")] * 6) == [1] * 6
 
 
+@pytest.mark.faults
 def test_starting_before_the_server(faulty: tuple[Place, Faults]) -> None:
     place, faults = faulty
     faults.kill()

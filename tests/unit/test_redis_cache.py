@@ -321,6 +321,7 @@ def faults() -> Iterator[Faults]:
         yield Faults("redis")
 
 
+@pytest.mark.faults
 def test_a_frozen_server_costs_half_a_second_in_all(faults: Faults) -> None:
     cache = RedisCache(redis_addr(), prefix=f"test:{uuid.uuid4().hex}:", breaker=Breaker(5, 0.5))
     cache.put("a", b"1", 100)
@@ -335,6 +336,7 @@ def test_a_frozen_server_costs_half_a_second_in_all(faults: Faults) -> None:
     cache.close()
 
 
+@pytest.mark.faults
 def test_a_killed_server_is_a_miss_until_it_is_back(faults: Faults) -> None:
     cache = RedisCache(redis_addr(), prefix=f"test:{uuid.uuid4().hex}:", breaker=Breaker(5, 0.2))
     cache.put("a", b"1", 100)
