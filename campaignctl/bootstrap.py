@@ -31,6 +31,7 @@ from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
+from campaignctl.services.topics import TopicDifference, topic_differences
 
 if TYPE_CHECKING:
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
@@ -83,6 +84,10 @@ class App:
     def missing_topics(self) -> list[TopicSpec]:
         return [spec for spec in self.topics if self.event_log.topic(spec.name) is None]
 
+    def topic_differences(self) -> list[TopicDifference]:
+        """In what the topics that are there are not as configured; nothing ever changes them."""
+        return topic_differences(self.event_log, self.topics)
+
     def init_schema(self, wait_s: float) -> list[PlannedMigrations]:
         """Bring both databases and the topics to this program's version; answers the migrations this call applied."""
         applied = self.schema.apply(wait_s)
@@ -91,13 +96,8 @@ class App:
         return applied
 
     def check_schema(self) -> None:
-        """Raise ``SchemaMismatch`` unless ``init_schema`` has nothing left to do."""
+        """Raise ``SchemaMismatch`` unless ``init_schema`` has nothing left to do; topics may differ."""
         check_schema(self.schema, self.event_log, self.topics)
-
-
-# A record over events.max_record_bytes must reach the worker, so that it is refused with its reason. 8 MiB is the
-# largest body that POST /events takes.
-_TOPIC_RECORD_BYTES = 8 * 1024 * 1024
 
 
 def topics_of(settings: "Settings") -> tuple[TopicSpec, TopicSpec]:
@@ -105,8 +105,8 @@ def topics_of(settings: "Settings") -> tuple[TopicSpec, TopicSpec]:
     kafka = settings.kafka
     retention_ms = kafka.retention_days * _DAY_MS
     return (
-        TopicSpec(kafka.events_topic, kafka.events_partitions, retention_ms, _TOPIC_RECORD_BYTES),
-        TopicSpec(kafka.dead_letter_topic, kafka.dead_letter_partitions, retention_ms, _TOPIC_RECORD_BYTES),
+        TopicSpec(kafka.events_topic, kafka.events_partitions, retention_ms, kafka.max_record_bytes),
+        TopicSpec(kafka.dead_letter_topic, kafka.dead_letter_partitions, retention_ms, kafka.max_record_bytes),
     )
 
 

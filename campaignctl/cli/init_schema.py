@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app
-from campaignctl.errors import FieldError, InvalidInput
+from campaignctl.errors import FieldError, InvalidInput, SchemaMismatch
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from campaignctl.config import Settings
     from campaignctl.ports.event_log import TopicSpec
     from campaignctl.services.schema import PlannedMigrations
+    from campaignctl.services.topics import TopicDifference
 
 app = new_app()
 
@@ -32,7 +33,9 @@ _WAIT_S = 60.0
 )
 def init_schema(
     context: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 2 when something is missing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 2 when something is missing or differs.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")] = False,
 ) -> None:
     """Create or migrate the stores and the topics."""
@@ -44,14 +47,18 @@ def init_schema(
     out = invocation.out()
     with ExitStack() as stack:
         opened = _open(settings, stack, change=not (check or dry_run))
+        differences = opened.topic_differences()
         if check:
             opened.check_schema()
+            _demand_none(differences)
             out.note("the schema is up to date")
             return
         topics = opened.missing_topics()
         plans = opened.schema.plan() if dry_run else opened.init_schema(_WAIT_S)
-    body = _body(plans, topics, dry_run)
+    body = _body(plans, topics, differences, dry_run)
     out.answer(json.dumps(body).encode(), _table)
+    for difference in differences:
+        out.warn("topic_differs", f"{difference} (nothing was changed)")
     if not body["items"]:
         out.note("the schema is up to date; there was nothing to do")
     elif dry_run:
@@ -70,14 +77,31 @@ def _open(settings: "Settings", stack: ExitStack, *, change: bool) -> "App":
     return stack.enter_context(open_stores(settings))
 
 
-def _body(plans: "Sequence[PlannedMigrations]", topics: "Sequence[TopicSpec]", dry_run: bool) -> dict[str, Any]:
+def _demand_none(differences: "Sequence[TopicDifference]") -> None:
+    if differences:
+        raise SchemaMismatch(
+            "; ".join(f"topic {one.topic}: {one.setting} is {one.found}, not {one.wanted}" for one in differences),
+            hint="; ".join(dict.fromkeys(one.remedy for one in differences)),
+            code="topic_differs",
+        )
+
+
+def _body(
+    plans: "Sequence[PlannedMigrations]",
+    topics: "Sequence[TopicSpec]",
+    differences: "Sequence[TopicDifference]",
+    dry_run: bool,
+) -> dict[str, Any]:
     items = [
         {"store": plan.target, "change": f"{migration.number:04d} {migration.name}"}
         for plan in plans
         for migration in plan.pending
     ]
     items += [{"store": "event_log", "change": f"topic {spec.name} ({spec.partitions} partitions)"} for spec in topics]
-    return {"dry_run": dry_run, "items": items}
+    differing = [
+        {"topic": one.topic, "setting": one.setting, "found": one.found, "wanted": one.wanted} for one in differences
+    ]
+    return {"dry_run": dry_run, "items": items, "differences": differing}
 
 
 def _table(body: Any) -> "Table":

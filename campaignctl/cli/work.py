@@ -46,6 +46,8 @@ def work(
             opened.check_schema()
         else:
             opened.startup.wait(lambda away: logger.warning("waiting for %s", ", ".join(away)))
+        for difference in opened.topic_differences():
+            logger.warning("%s", difference)
         source = settings.data_dir if settings.embedded_event_log else settings.kafka.events_topic
         out.note(f"counting the events in {source}; Ctrl-C stops")
         code = run_worker(opened)

@@ -94,6 +94,12 @@ class KafkaSettings(_Section):
         default=1, ge=1, le=1_024, description="Partitions of the dead-letter topic when it is made."
     )
     retention_days: Days = Field(default=7, description="Days the log keeps a record before it may be removed.")
+    max_record_bytes: int = Field(
+        default=8_388_608,
+        ge=2_097_152,
+        le=1_073_741_824,
+        description="Largest record the topics take when they are made; above events.max_record_bytes on purpose.",
+    )
     replication_factor: int = Field(
         default=-1,
         ge=-1,

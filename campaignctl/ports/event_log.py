@@ -43,6 +43,10 @@ class Topic:
     partitions: int
     retention_ms: int
     max_record_bytes: int
+    keeps_all: bool = True
+    """False where an older record of a key makes way for a newer one (a compacted topic)."""
+    has_log_time: bool = True
+    """False where records carry the time that their producer claims, against this port's promise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class EventLogContract:
         name = f"contract-{uuid4().hex}"
         assert log.topic(name) is None
         made = log.ensure_topic(TopicSpec(name, 3, 60_000, 1_000))
+        assert (made.keeps_all, made.has_log_time) == (True, True)
         assert (made.name, made.partitions, made.retention_ms, made.max_record_bytes) == (name, 3, 60_000, 1_000)
         assert made.incarnation == made.incarnation.lower()
         assert log.ensure_topic(TopicSpec(name, 5, -1, 9_000)) == made

@@ -95,6 +95,23 @@ def test_from_nothing_to_insights_without_a_server(cli: Cli) -> None:
     cli.run("insights", "--campaign", "1", "--granularity", "yearly", code=2)
 
 
+def test_a_topic_that_is_not_as_configured_is_told_and_left_alone(cli: Cli) -> None:
+    cli.run("init-schema")
+    (cli.home / "config").mkdir()
+    (cli.home / "config" / "config.yaml").write_text("kafka: {events_partitions: 6, retention_days: 30}\n")
+    expected = [
+        ("campaign-events", "partitions"),
+        ("campaign-events", "retention"),
+        ("campaign-events-dlq", "retention"),
+    ]
+    answered, said = cli.run("init-schema", "-o", "json")
+    assert [(one["topic"], one["setting"]) for one in json.loads(answered)["differences"]] == expected
+    assert "topic campaign-events: partitions is 4, not 6" in said
+    _, said = cli.run("init-schema", "--check", code=2)
+    assert "topic campaign-events: retention is 7 days, not 30 days" in said
+    assert json.loads(cli.run("init-schema", "-o", "json")[0])["differences"] == json.loads(answered)["differences"]
+
+
 def test_the_same_bytes_with_and_without_a_server(cli: Cli) -> None:
     with cli.serving() as server:
         cli.run("campaigns", "create", "--name", "Spring")

@@ -85,6 +85,7 @@ def test_every_key_can_be_set_by_its_environment_name() -> None:
             "server.metrics_port": "9",
             "events.dedup_window_days": "8",
             "events.max_record_bytes": "2048",
+            "kafka.max_record_bytes": "4000000",
             "auth.password_min_length": "14",
             "redis.addr": "cache:6379",
             "kafka.brokers": "a:9092,b:9092",

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from campaignctl.adapters.event_log.kafka_config import ClientConfig, KafkaSecurity, KafkaTimeouts, logger
+from campaignctl.adapters.event_log.kafka_config import ClientConfig, KafkaSecurity, KafkaTimeouts
 from campaignctl.adapters.event_log.kafka_consumer import KafkaConsumer
 from campaignctl.adapters.event_log.kafka_errors import closed
 from campaignctl.adapters.event_log.kafka_producer import KafkaProducer
@@ -109,8 +109,6 @@ class KafkaEventLog:
         if self._closed:
             raise closed()
         found = self._topics.get(topic)
-        if not self._topics.has_log_time(topic):
-            logger.warning("the topic %s has its producers' times; set message.timestamp.type=LogAppendTime", topic)
         consumer = KafkaConsumer(found, group, self._config, self._topics, self._clock)
         with self._lock:
             self._consumers = {one for one in self._consumers if not one.is_closed}

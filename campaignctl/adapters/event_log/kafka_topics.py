@@ -14,7 +14,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCol
 # The stubs of the admin client name half of what it has.
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
-from campaignctl.adapters.event_log.kafka_config import ClientConfig, logger
+from campaignctl.adapters.event_log.kafka_config import ClientConfig
 from campaignctl.adapters.event_log.kafka_errors import (
     MISSING_TOPIC,
     closed,
@@ -74,14 +74,14 @@ class KafkaTopics:
             if error.code == "topic_missing":
                 return None
             raise
-        if settings["message.timestamp.type"].value != "LogAppendTime":
-            logger.debug("topic %s has the producers' times, not the log's", name)
         return Topic(
             name,
             _incarnation(described.topic_id),
             len(described.partitions),
             int(settings["retention.ms"].value),
             max(int(settings["max.message.bytes"].value) - HEADROOM_BYTES, 1),
+            keeps_all="compact" not in settings["cleanup.policy"].value,
+            has_log_time=settings["message.timestamp.type"].value == "LogAppendTime",
         )
 
     def get(self, name: str) -> Topic:
@@ -90,13 +90,6 @@ class KafkaTopics:
         if found is None:
             raise missing_topic(name)
         return found
-
-    def has_log_time(self, name: str) -> bool:
-        """Whether records carry the log's time, as the port demands, and not their producer's."""
-        resource = ConfigResource(_RESOURCE, name)
-        asked = self._client().describe_configs([resource], request_timeout=self._timeout_s)[resource]
-        kind: str = self._answer(asked, f"looking up the topic {name}", name)["message.timestamp.type"].value
-        return kind == "LogAppendTime"
 
     def ensure(self, spec: TopicSpec) -> Topic:
         _check_spec(spec)
