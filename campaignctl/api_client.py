@@ -87,6 +87,9 @@ class ApiClient:
     def put(self, path: str, body: object, /, *, headers: Mapping[str, str] | None = None) -> Response:
         return self.request("PUT", path, body=body, headers=headers)
 
+    def delete(self, path: str, /) -> Response:
+        return self.request("DELETE", path)
+
     def send_events(self, lines: bytes, /, *, idempotency_key: str | None = None) -> Response:
         """POST newline-delimited events, compressed; the answer holds the counts and the position.
 

@@ -17,6 +17,8 @@ from campaignctl.domain.events import EventLimits
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 from campaignctl.ports.event_log import TopicSpec
 from campaignctl.services.access import AccessService
+from campaignctl.services.api_keys import ApiKeyService
+from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
@@ -27,6 +29,8 @@ from campaignctl.services.insights import InsightService
 from campaignctl.services.jobs import JobService
 from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
+from campaignctl.services.members import MemberService
+from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
@@ -62,6 +66,9 @@ class App:
     """What the worker does for the stores now and then; None where servers look after themselves."""
     limits: EventLimits
     access: AccessService
+    members: MemberService
+    api_keys: ApiKeyService
+    audit: AuditService
     campaigns: CampaignService
     rates: RateService
     idempotency: IdempotencyService
@@ -265,6 +272,7 @@ def _build(
 ) -> App:
     kafka, events, jwt = settings.kafka, settings.events, settings.jwt
     jwt_key = _jwt_key(settings)
+    hashing = PasswordHashing()
     limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
     probes: dict[str, Callable[[], None]] = {
         "metadata": lambda: _discard(metadata.organizations()),
@@ -293,7 +301,11 @@ def _build(
             refresh_ttl_s=jwt.refresh_ttl_s,
             registration=settings.auth.registration,
             password_min_length=settings.auth.password_min_length,
+            hashing=hashing,
         ),
+        members=MemberService(metadata, clock, hashing, password_min_length=settings.auth.password_min_length),
+        api_keys=ApiKeyService(metadata, clock),
+        audit=AuditService(metadata, clock),
         campaigns=CampaignService(metadata),
         rates=RateService(metadata),
         idempotency=IdempotencyService(metadata),

@@ -21,13 +21,15 @@ from starlette.middleware import Middleware
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import connection_guard
+from server import access_schemas, connection_guard
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
 from server.problem import HttpError, answer_error
 from server.protocol import guarded_protocol
 from server.routes import (
+    api_keys,
+    audit,
     auth,
     campaigns,
     dead_letters,
@@ -36,6 +38,7 @@ from server.routes import (
     health,
     insights,
     jobs,
+    members,
     metrics,
     operator,
     rates,
@@ -54,6 +57,7 @@ _SPARE_DESCRIPTORS = 200
 
 _TAGS = [
     {"name": "auth", "description": "Signing in and out."},
+    {"name": "access", "description": "Members, invitations, API keys and the audit log."},
     {"name": "campaigns", "description": "Campaigns and the native campaigns they claim."},
     {"name": "insights", "description": "What the numbers are."},
     {"name": "jobs", "description": "What takes longer than a request: how far it is, and how it ended."},
@@ -62,7 +66,22 @@ _TAGS = [
     {"name": "rates", "description": "Stored currency rates."},
     {"name": "health", "description": "Is it well, and how is it doing."},
 ]
-_ROUTERS = (auth, campaigns, insights, jobs, events, dead_letters, rates, health, metrics, document, operator)
+_ROUTERS = (
+    auth,
+    members,
+    api_keys,
+    audit,
+    campaigns,
+    insights,
+    jobs,
+    events,
+    dead_letters,
+    rates,
+    health,
+    metrics,
+    document,
+    operator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +118,7 @@ def create_app(
         ],
     )
     api.state.services = app
-    api.state.gatekeeper = Gatekeeper(app.access, operator_token)
+    api.state.gatekeeper = Gatekeeper(app.access, app.api_keys, operator_token)
     api.state.metrics = figures
     api.state.gate = Gate(app.health.report, is_open=not is_waiting)
     api.state.waits = Waits(app.positions, figures)
@@ -133,9 +152,13 @@ def _document(api: FastAPI) -> dict[str, Any]:
                 for method in route.methods or ():  # the framework leaves null out, and so out of our examples
                     shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
         shown["components"] = {
-            "schemas": component_schemas(),
+            "schemas": component_schemas(access_schemas.SHOWN),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An access token of POST /auth/login."}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An access token of POST /auth/login, or an API key.",
+                }
             },
         }
         api.openapi_schema = shown
@@ -187,8 +210,9 @@ def serve(
     Port 0 takes a free one; a ``listener`` that several processes share is bound already. On ``metrics_listener``
     ``/metrics`` is answered to everybody. ``is_waiting``: see ``create_app``. ``on_bound`` is called with host and port
     once connections are taken, before any is answered; ``on_server`` with a function that stops the server from any
-    thread. Behind a proxy on one of ``trusted_proxies`` the client's address is what the proxy says. Answers the signal that stopped it, None for the
-    stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
+    thread. Behind a proxy on one of ``trusted_proxies`` the client's address is what the proxy says. Answers the signal
+    that stopped it, None for the stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or
+    ``address_not_available``.
     """
     listener = listener or bind(host, port)
     api = create_app(app, operator_token=operator_token, is_waiting=is_waiting)

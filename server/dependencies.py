@@ -36,6 +36,8 @@ class Call:
         self.state["route"] = template
         self.query: dict[str, list[str]] = {}
         """The parameters given, each in the order given; every name is one the operation knows."""
+        self.audit_details: dict[str, str] = {}
+        """What the audit log says beside who did what to which object; never a secret."""
         self._actor: Actor | None = None
 
     @property
@@ -65,6 +67,19 @@ class Call:
     def actor(self) -> Actor:
         if self._actor is None:
             raise RuntimeError("the operation is public: nobody has signed in")
+        return self._actor
+
+    @property
+    def requester(self) -> Actor:
+        """Who asks, also where nobody has to sign in: whoever holds what is in the path is told apart by it."""
+        return self._actor or Actor.stranger(self.request.url.path)
+
+    def sign_in_as(self, actor: Actor) -> None:
+        """Who the request turned out to be of: of a public operation, for the audit log."""
+        self._actor = self.state["actor"] = actor
+
+    @property
+    def known_actor(self) -> Actor | None:
         return self._actor
 
     def require_machine_operator(self) -> None:

@@ -1,8 +1,9 @@
 """``Idempotency-Key``: a repeated POST is answered again instead of being done again."""
 
 import hashlib
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.responses import Response
 
@@ -15,24 +16,29 @@ KEPT_HEADERS = ("content-type", "location", "etag")
 logger = logging.getLogger(__name__)
 
 
-def answers_once(endpoint: Callable[[Call], Response]) -> Callable[[Call], Response]:
-    """The endpoint behind the key of its request; without a key it is called as it is."""
+def answers_once(
+    endpoint: Callable[[Call], Response], secret_members: Sequence[str] = ()
+) -> Callable[[Call], Response]:
+    """The endpoint behind the key of its request; without a key it is called as it is.
+
+    What is kept of an answer is without its ``secret_members``.
+    """
 
     def answer(call: Call) -> Response:
         key = call.request.headers.get("idempotency-key")
         if key is None:
             return endpoint(call)
-        service = call.app.idempotency
-        kept = service.begin(call.actor, key, _fingerprint(call))
+        service, requester = call.app.idempotency, call.requester  # the endpoint may find out more about who asks
+        kept = service.begin(requester, key, _fingerprint(call))
         if kept is not None:
             return _replayed(kept)
         try:
             response = endpoint(call)
         except BaseException:
             # An error is not kept: the caller may mend the request and use the key again.
-            _quietly(lambda: service.abandon(call.actor, key))
+            _quietly(lambda: service.abandon(requester, key))
             raise
-        _quietly(lambda: service.finish(call.actor, key, _stored(response)))
+        _quietly(lambda: service.finish(requester, key, _stored(response, secret_members)))
         return response
 
     return answer
@@ -54,9 +60,14 @@ def _fingerprint(call: Call) -> str:
     return digest.hexdigest()
 
 
-def _stored(response: Response) -> StoredAnswer:
+def _stored(response: Response, secret_members: Sequence[str]) -> StoredAnswer:
     headers = tuple((name, response.headers[name]) for name in KEPT_HEADERS if name in response.headers)
-    return StoredAnswer(response.status_code, headers, bytes(response.body))
+    body = bytes(response.body)
+    if secret_members:
+        body = json.dumps(
+            {name: value for name, value in json.loads(body).items() if name not in secret_members}
+        ).encode()
+    return StoredAnswer(response.status_code, headers, body)
 
 
 def _replayed(answer: StoredAnswer) -> Response:

@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from campaignctl.domain.users import Role
+from server.audit import audited
 from server.dependencies import Call
 from server.idempotency import answers_once
 from server.problem import MEDIA_TYPE
@@ -100,6 +102,12 @@ class Operation:
     idempotent: bool = False
     """Whether it honours ``Idempotency-Key``."""
     documented: bool = True
+    for_ingest: bool = False
+    """Whether a key that may only post events may ask; everything else needs the role viewer at least."""
+    audited: bool = True
+    """Whether a success goes into the audit log; reading never does."""
+    secret_members: tuple[str, ...] = ()
+    """Members of the answer that are shown once: a replayed answer is without them."""
 
     @property
     def known_query(self) -> dict[str, bool]:
@@ -111,7 +119,10 @@ def serves(router: APIRouter, operation: Operation) -> Callable[[SyncEndpoint], 
     """Register a blocking endpoint for the operation; it runs in a thread."""
 
     def register(endpoint: SyncEndpoint) -> SyncEndpoint:
-        answer = answers_once(endpoint) if operation.idempotent else endpoint
+        reads = operation.method in ("GET", "HEAD")
+        answer = endpoint if reads or not operation.audited else audited(endpoint, operation.id)
+        if operation.idempotent:
+            answer = answers_once(answer, operation.secret_members)
 
         def serve(request: Request) -> Response:
             call = _prepared(request, router, operation)
@@ -173,6 +184,8 @@ def _prepared(request: Request, router: APIRouter, operation: Operation) -> Call
         call.gate.pass_through()
     if not operation.public:
         call.sign_in()
+        if not operation.for_ingest:
+            call.actor.require(Role.VIEWER)
     call.read_query(operation.known_query)
     return call
 

@@ -4,6 +4,7 @@ Nothing is validated or encoded with these models: bodies are read by ``server.b
 encoded from values. Tests compare real answers with them.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -77,6 +78,11 @@ class Logout(_In):
 
 class PasswordChange(_In):
     current_password: str
+    new_password: str = Field(max_length=128)
+
+
+class PasswordReset(_In):
+    token: str
     new_password: str = Field(max_length=128)
 
 
@@ -358,6 +364,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     RefreshToken,
     Logout,
     PasswordChange,
+    PasswordReset,
     UserOut,
     Tokens,
     CampaignIn,
@@ -379,10 +386,10 @@ _SHOWN: tuple[type[BaseModel], ...] = (
 )
 
 
-def component_schemas() -> dict[str, Any]:
-    """Every model by name, for ``components.schemas`` of the document."""
+def component_schemas(others: Sequence[type[BaseModel]] = ()) -> dict[str, Any]:
+    """Every model by name, ``others`` too, for ``components.schemas`` of the document."""
     _, definitions = models_json_schema(
-        [(model, "validation") for model in _SHOWN], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in (*_SHOWN, *others)], ref_template="#/components/schemas/{model}"
     )
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas

@@ -1,13 +1,15 @@
-"""Who asks: the bearer of an access token, or the operator of the machine with the token of the running server."""
+"""Who asks: the bearer of an access token or an API key, or the machine's operator with the running server's token."""
 
 import re
 import secrets
 
 from starlette.requests import Request
 
+from campaignctl.domain.api_keys import START
 from campaignctl.domain.users import Actor
 from campaignctl.errors import Forbidden, InvalidInput, NotSignedIn
 from campaignctl.services.access import AccessService
+from campaignctl.services.api_keys import ApiKeyService
 
 ORGANIZATION_HEADER = "X-Campaignctl-Organization"
 MAX_TOKEN_CHARS = 4_096
@@ -20,20 +22,23 @@ _ORGANIZATION = re.compile(r"[1-9][0-9]{0,17}")
 class Gatekeeper:
     """Turns credentials into an actor; the work may block, so it belongs into a thread."""
 
-    def __init__(self, access: AccessService, operator_token: str | None) -> None:
+    def __init__(self, access: AccessService, api_keys: ApiKeyService, operator_token: str | None) -> None:
         self._access = access
+        self._api_keys = api_keys
         self._operator_token = operator_token.encode() if operator_token else None
 
     def actor(self, request: Request) -> Actor:
         """The actor of a request; raises ``NotSignedIn``, and ``Forbidden`` for a user who asks for an organization."""
         token = self.bearer(request)
         if token is None:
-            raise NotSignedIn("this needs a sign-in", hint="send Authorization: Bearer with an access token")
+            raise NotSignedIn("this needs a sign-in", hint="send Authorization: Bearer with an access token or API key")
         organization = request.headers.get(ORGANIZATION_HEADER)
         if self._operator_token is not None and secrets.compare_digest(token.encode(), self._operator_token):
             return Actor.machine_operator(_organization_id(organization))
         if organization is not None:
             raise Forbidden(f"only the operator of the machine may send {ORGANIZATION_HEADER}")
+        if token.startswith(START):
+            return self._api_keys.authenticate(token)
         return self._access.authenticate(token, reading=request.method in _READING)
 
     @staticmethod

@@ -196,6 +196,21 @@ def ask(question: str, *, flag: str, hide: bool = False) -> str:
     return answer
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only when the person says so, or ``--yes`` was given; ``Declined`` otherwise, also without a terminal."""
+    if yes:
+        return
+    if not is_interactive():
+        raise Declined("nothing was done, as there is no terminal to ask on", hint="add --yes")
+    if _read_line(f"{question} [y/N]").lower() not in ("y", "yes"):
+        raise Declined("nothing was done")
+
+
+def first_line() -> str:
+    """The next line of standard input, for secrets that must not stand on a command line."""
+    return sys.stdin.readline().rstrip("\r\n")
+
+
 def _read_line(question: str) -> str:
     sys.stderr.write(f"{question}: ")  # not input(): stdout is for data alone
     sys.stderr.flush()

@@ -1,11 +1,10 @@
 """``campaignctl login``."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from campaignctl.cli.invocation import Invocation, ask, examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.invocation import Invocation, ask, examples, first_line, invocation_of, new_app, prints_no_data
 
 app = new_app()
 
@@ -34,7 +33,7 @@ def login(
         invocation.out().note(f"signed out of {url}")
         return
     email = email or ask("E-mail", flag="--email")
-    password = _first_line() if password_stdin else ask("Password", flag="--password-stdin", hide=True)
+    password = first_line() if password_stdin else ask("Password", flag="--password-stdin", hide=True)
 
     from campaignctl.api_client import ApiClient
     from campaignctl.cli.sessions import Session, SessionFile
@@ -49,10 +48,6 @@ def login(
 def _configured_url(invocation: Invocation) -> str:
     settings = invocation.settings()
     return f"http://{settings.server.host}:{settings.server.port}"
-
-
-def _first_line() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _sign_out(url: str) -> None:

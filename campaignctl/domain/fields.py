@@ -5,7 +5,7 @@ The values are plain Python ones, as a JSON decoder that keeps decimals exact gi
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
@@ -20,6 +20,7 @@ from campaignctl.errors import FieldError
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _ID = re.compile(r"[1-9][0-9]{0,18}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAX_UNKNOWN_REPORTED = 10
 _MAX_NAME_CHARACTERS = 100
@@ -131,6 +132,31 @@ class FieldReader:
             return value
         self.fail(name, "must be a whole number from 1 on")
         return None
+
+    def instant(self, name: str) -> datetime | None:
+        """The same as a time in UTC, within the years that have one."""
+        instant_us = self.instant_us(name)
+        if instant_us is None:
+            return None
+        try:
+            return _EPOCH + timedelta(microseconds=instant_us)
+        except OverflowError:
+            self.fail(name, "must lie between the years 1 and 9999")
+            return None
+
+    def choices(self, name: str, choices: type[Choice]) -> tuple[Choice, ...]:
+        """A required, not empty array of the words, each once, in the order of their definition."""
+        if not self.required(name):
+            return ()
+        value, known = self._values[name], [choice.value for choice in choices]
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+            self.fail(name, f"must be an array with one or more of {', '.join(known)}")
+            return ()
+        for one in value:
+            if one not in known:
+                self.fail(name, f"may hold {', '.join(known)} only{did_you_mean(one, known)}")
+                return ()
+        return tuple(choice for choice in choices if choice.value in value)
 
     def number(self, name: str, *, places: int, integer_digits: int) -> ExactNumber | None:
         """An exact decimal below 10^integer_digits with at most ``places`` places; None when absent or wrong."""

@@ -1,5 +1,6 @@
 """Users, roles and the actor on whose behalf something is done."""
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -50,33 +51,70 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """A place in an organization, for whoever shows its token."""
+
+    id: int
+    organization_id: int
+    email: str
+    role: Role
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks. Everything a service does is done for an actor and seen through its organization."""
 
     organization_id: int | None
     """None: the operator of the machine, who sees all organizations."""
-    role: Role
+    role: Role | None
+    """None: a key that may post events and nothing else."""
     user_id: int | None = None
     session_id: int | None = None
+    api_key_id: int | None = None
+    may_ingest: bool = False
+    """Whether events may be posted whatever the role; from the role operator up they may anyhow."""
 
     @classmethod
     def machine_operator(cls, organization_id: int | None = None) -> Self:
         return cls(organization_id=organization_id, role=Role.ADMIN)
 
+    @classmethod
+    def stranger(cls, place: str) -> Self:
+        """Nobody who has signed in, and who is told from all others by ``place``; may do nothing."""
+        number = int.from_bytes(hashlib.sha256(place.encode("utf-8", "replace")).digest()[:7], "big") + 1
+        return cls(organization_id=0, role=None, user_id=-number)
+
     @property
     def is_machine_operator(self) -> bool:
-        return self.user_id is None and self.session_id is None
+        return self.user_id is None and self.session_id is None and self.api_key_id is None
+
+    @property
+    def label(self) -> str:
+        """The actor in the audit log: ``user:7``, ``api_key:3`` or ``operator``."""
+        if self.api_key_id is not None:
+            return f"api_key:{self.api_key_id}"
+        return "operator" if self.user_id is None else f"user:{self.user_id}"
 
     def sees(self, organization_id: int) -> bool:
         return self.organization_id is None or self.organization_id == organization_id
 
     def require(self, role: Role) -> None:
         """Raise ``Forbidden`` unless the actor's role is at least ``role``."""
+        if self.role is None:
+            raise Forbidden(
+                "this API key may post events and nothing else", hint="use a key with the scope read, operate or admin"
+            )
         if self.role.rank < role.rank:
             raise Forbidden(
                 f"this needs the role {role.value}; yours is {self.role.value}",
                 hint="ask an admin of your organization for the role",
             )
+
+    def require_ingest(self) -> None:
+        """Raise ``Forbidden`` unless the actor may post events."""
+        if not self.may_ingest:
+            self.require(Role.OPERATOR)
 
 
 def comparable(text: str) -> str:

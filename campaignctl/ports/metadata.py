@@ -16,6 +16,7 @@ from campaignctl.domain.campaigns import Campaign, CampaignDraft, PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.jobs import JobStore
+from campaignctl.ports.membership import MembershipStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,6 @@ class UserStore(Protocol):
 
     def change_password(self, known: Credentials, new_hash: str, kept_session_id: int | None, /) -> bool:
         """Replace the password and end the user's other sessions; False when it was changed meanwhile."""
-        ...
-
-    def set_role(self, user_id: int, role: Role, /) -> bool:
-        """False when there is no such user."""
         ...
 
 
@@ -326,7 +323,14 @@ class JobRecords(JobStore, OrganizationStore, SecretStore, Protocol):
 
 
 class MetadataStore(
-    AccessStore, CampaignRecords, CampaignFactsStore, RateRecords, IdempotencyStore, JobRecords, Protocol
+    AccessStore,
+    MembershipStore,
+    CampaignRecords,
+    CampaignFactsStore,
+    RateRecords,
+    IdempotencyStore,
+    JobRecords,
+    Protocol,
 ):
     """All of it: what an adapter implements."""
 

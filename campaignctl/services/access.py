@@ -4,7 +4,6 @@ Everything that lets somebody in asks the metadata store, at most 2 s ago. Where
 in and nothing is changed (``Unavailable``); who was let in within the last five minutes may go on reading.
 """
 
-import hashlib
 import ipaddress
 import logging
 import math
@@ -18,14 +17,12 @@ from cachetools import TTLCache
 
 from campaignctl.domain.passwords import password_problem
 from campaignctl.domain.users import (
-    USER_NAME_MAX_CODE_POINTS,
     Actor,
     Organization,
     Role,
     User,
     email_key,
     email_problem,
-    has_unprintable,
 )
 from campaignctl.errors import (
     Conflict,
@@ -39,6 +36,7 @@ from campaignctl.errors import (
 )
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import AccessStore, Credentials, LoginBucket, NewUser, Rotation, SessionState
+from campaignctl.services.members import name_problem, token_digest
 from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.tokens import AccessTokens, invalid_token
 
@@ -57,7 +55,6 @@ _REMEMBERED_SESSIONS = 10_000
 _REGISTRATION_LOCKS = 64
 _REFRESH_PREFIX = "rt_"
 _REFRESH_BYTES = 32
-_REFRESH_MAX_CHARACTERS = 200
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +85,12 @@ class AccessService:
         refresh_ttl_s: int = 30 * 86_400,
         registration: Registration = "open",
         password_min_length: int = 12,
+        hashing: PasswordHashing | None = None,
     ) -> None:
         self._metadata = metadata
         self._clock = clock
         self._tokens = AccessTokens(jwt_key, issuer=issuer, audience=audience, ttl_s=access_ttl_s, clock=clock)
-        self._hashing = PasswordHashing()
+        self._hashing = hashing or PasswordHashing()
         self._access_ttl_s = access_ttl_s
         self._refresh_ttl = timedelta(seconds=refresh_ttl_s)
         self._registration = registration
@@ -146,7 +144,7 @@ class AccessService:
                 self._metadata.rehash_password(credentials, self._hashing.hash(password))
         refresh_token = _new_refresh_token()
         expires_at = self._clock.now() + self._refresh_ttl
-        session_id = self._metadata.open_session(credentials.user_id, network, _digest(refresh_token), expires_at)
+        session_id = self._metadata.open_session(credentials.user_id, network, token_digest(refresh_token), expires_at)
         return self._pair(credentials.user_id, session_id, refresh_token)
 
     def refresh(self, refresh_token: str) -> TokenPair:
@@ -157,7 +155,7 @@ class AccessService:
         """
         successor = _new_refresh_token()
         expires_at = self._clock.now() + self._refresh_ttl
-        rotated = self._metadata.rotate(_digest(refresh_token), _digest(successor), expires_at)
+        rotated = self._metadata.rotate(token_digest(refresh_token), token_digest(successor), expires_at)
         if rotated.rotation is Rotation.DONE:
             return self._pair(rotated.user_id, rotated.session_id, successor)
         if rotated.rotation is Rotation.REUSED:
@@ -171,7 +169,7 @@ class AccessService:
     def logout(self, refresh_token: str | None = None, actor: Actor | None = None) -> None:
         """End the session that the refresh token belongs to, and the actor's. An unknown token ends nothing."""
         if refresh_token is not None:
-            session_id = self._metadata.end_session_of_token(_digest(refresh_token))
+            session_id = self._metadata.end_session_of_token(token_digest(refresh_token))
             if session_id is not None:
                 self._forget_session(session_id)
         if actor is not None and actor.session_id is not None:
@@ -190,10 +188,11 @@ class AccessService:
         return Actor(session.organization_id, session.role, session.user_id, claims.session_id)
 
     def me(self, actor: Actor) -> User:
-        """The actor as a user; ``NotFound`` for the operator of the machine, who is none."""
+        """The actor as a user; ``NotFound`` for the operator of the machine and for an API key, which are none."""
         user = None if actor.user_id is None else self._metadata.user(actor.user_id)
         if user is None:
-            raise NotFound("who asks is not a user but the operator of the machine")
+            who = "the operator of the machine" if actor.is_machine_operator else "an API key"
+            raise NotFound(f"who asks is not a user but {who}")
         return user
 
     def change_password(self, actor: Actor, current_password: str, new_password: str) -> None:
@@ -229,7 +228,7 @@ class AccessService:
         problems = {
             "email": email_problem(email),
             "password": password_problem(password, email, min_length=self._password_min_length),
-            "name": _name_problem(name),
+            "name": name_problem(name),
         }
         errors = [FieldError(name, problem) for name, problem in problems.items() if problem]
         if errors:
@@ -241,7 +240,7 @@ class AccessService:
         Where the account was signed in before it is counted apart: strangers who guess from elsewhere fill a bucket of
         their own, and cannot lock its owner out.
         """
-        account = f"account:{_digest(key)}"
+        account = f"account:{token_digest(key)}"
         if self._metadata.signed_in_before(key, network):
             account += f"@{network}"
         return [LoginBucket(account, FAILURES_PER_ACCOUNT), LoginBucket(f"address:{network}", FAILURES_PER_ADDRESS)]
@@ -291,18 +290,8 @@ def _taken() -> Conflict:
     return Conflict("somebody has registered with this e-mail address", hint="sign in instead", code="email_taken")
 
 
-def _name_problem(name: str) -> str | None:
-    if len(name) > USER_NAME_MAX_CODE_POINTS:
-        return f"must have at most {USER_NAME_MAX_CODE_POINTS} characters"
-    return "must not hold control characters or line breaks" if has_unprintable(name) else None
-
-
 def _new_refresh_token() -> str:
     return _REFRESH_PREFIX + secrets.token_urlsafe(_REFRESH_BYTES)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text[:_REFRESH_MAX_CHARACTERS].encode("utf-8", "replace")).hexdigest()
 
 
 def _network(address: str) -> str:

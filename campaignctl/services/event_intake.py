@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from campaignctl.domain.dead_letters import FromRequest, dead_letter
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, decode_events
-from campaignctl.domain.users import Actor, Role
+from campaignctl.domain.users import Actor
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, NewRecord
 from campaignctl.ports.metadata import CampaignFactsStore
@@ -61,10 +61,10 @@ class EventIntake:
     def accept(self, records: Sequence[bytes], *, actor: Actor, request_id: str) -> Accepted:
         """Judge each record by itself, as of now, and store all of them before answering.
 
-        A campaign of another organization is unknown. Raises ``Forbidden`` below the role operator, and
+        A campaign of another organization is unknown. Raises ``Forbidden`` without the right to post events, and
         ``Unavailable`` when a store cannot be reached: the request may then be repeated, whatever was stored of it.
         """
-        actor.require(Role.OPERATOR)
+        actor.require_ingest()
         now = self._clock.now()
         now_ms = int(now.timestamp() * 1_000)
         columns, rejects = decode_events(records, [now_ms] * len(records), self._limits)

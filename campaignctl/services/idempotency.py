@@ -59,4 +59,10 @@ class IdempotencyService:
 def _scope(actor: Actor, key: str) -> IdempotencyScope:
     if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not _PRINTABLE.issuperset(key):
         raise InvalidInput.of("Idempotency-Key", f"must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters")
-    return IdempotencyScope(actor.organization_id or 0, actor.user_id or 0, key)
+    # Users have positive numbers, API keys negative even ones, strangers negative odd ones: no two share a key.
+    owner = actor.user_id or 0
+    if actor.api_key_id is not None:
+        owner = -2 * actor.api_key_id
+    elif owner < 0:
+        owner = 2 * owner + 1
+    return IdempotencyScope(actor.organization_id or 0, owner, key)

@@ -3,17 +3,17 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from campaignctl.domain.users import User
+from campaignctl.domain.users import Actor, User
 from campaignctl.errors import NotSignedIn
 from campaignctl.services.access import TokenPair
 from server.bodies import text_members
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, serves
-from server.schemas import Login, Logout, PasswordChange, RefreshToken, Registration, Tokens, UserOut
+from server.schemas import Login, Logout, PasswordChange, PasswordReset, RefreshToken, Registration, Tokens, UserOut
 
 router = APIRouter(prefix="/api/v1/auth")
 
-_USER_EXAMPLE = {
+USER_EXAMPLE = {
     "id": 1,
     "email": "ada@example.com",
     "name": "Ada",
@@ -28,7 +28,7 @@ _TOKENS_EXAMPLE = {
 }
 
 
-def _user(user: User) -> dict[str, object]:
+def shown_user(user: User) -> dict[str, object]:
     return {"id": user.id, "email": user.email, "name": user.name, "role": user.role, "created_at": user.created_at}
 
 
@@ -53,7 +53,7 @@ def _tokens(pair: TokenPair) -> dict[str, object]:
             {"application/json": Registration},
             example={"email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada"},
         ),
-        answers={201: Answer("The user.", {"application/json": UserOut}, example=_USER_EXAMPLE)},
+        answers={201: Answer("The user.", {"application/json": UserOut}, example=USER_EXAMPLE)},
         problems=(403, 409, 429),
         public=True,
     ),
@@ -61,7 +61,8 @@ def _tokens(pair: TokenPair) -> dict[str, object]:
 def register(call: Call) -> Response:
     given = text_members(call.json(), "email", "password", optional=["name"])
     user = call.app.access.register(given["email"], given["password"], given.get("name", ""))
-    return call.answer(_user(user), status=201)
+    call.sign_in_as(Actor(user.organization_id, user.role, user_id=user.id))
+    return call.answer(shown_user(user), status=201)
 
 
 @serves(
@@ -83,7 +84,9 @@ def register(call: Call) -> Response:
 )
 def login(call: Call) -> Response:
     given = text_members(call.json(), "email", "password")
-    return call.answer(_tokens(call.app.access.login(given["email"], given["password"], address=call.address)))
+    pair = call.app.access.login(given["email"], given["password"], address=call.address)
+    call.sign_in_as(call.app.access.authenticate(pair.access_token))
+    return call.answer(_tokens(pair))
 
 
 @serves(
@@ -98,6 +101,7 @@ def login(call: Call) -> Response:
         answers={200: Answer("The session's new tokens.", {"application/json": Tokens}, example=_TOKENS_EXAMPLE)},
         problems=(401,),
         public=True,
+        audited=False,  # the session goes on
     ),
 )
 def refresh(call: Call) -> Response:
@@ -126,8 +130,8 @@ def logout(call: Call) -> Response:
         call.app.access.logout(token)  # whatever the bearer is: a client may sign out after its access token expired
     else:
         call.sign_in()
-        if call.actor.is_machine_operator:
-            raise NotSignedIn("the operator of the machine has no session to end")
+        if call.actor.session_id is None:
+            raise NotSignedIn("only a session can be ended, and these are no session's credentials")
         call.app.access.logout(actor=call.actor)
     return Response(status_code=204)
 
@@ -140,12 +144,12 @@ def logout(call: Call) -> Response:
         id="getMe",
         tag="auth",
         summary="Who is signed in",
-        answers={200: Answer("The user.", {"application/json": UserOut}, example=_USER_EXAMPLE)},
+        answers={200: Answer("The user.", {"application/json": UserOut}, example=USER_EXAMPLE)},
         problems=(404,),
     ),
 )
 def me(call: Call) -> Response:
-    return call.answer(_user(call.app.access.me(call.actor)))
+    return call.answer(shown_user(call.app.access.me(call.actor)))
 
 
 @serves(
@@ -168,4 +172,29 @@ def me(call: Call) -> Response:
 def change_password(call: Call) -> Response:
     given = text_members(call.json(), "current_password", "new_password")
     call.app.access.change_password(call.actor, given["current_password"], given["new_password"])
+    return Response(status_code=204)
+
+
+@serves(
+    router,
+    Operation(
+        "POST",
+        "/password/reset",
+        id="resetPassword",
+        tag="auth",
+        summary="Set a new password with a one-time token",
+        description="The token comes from an admin of the organization. Ends every session of the user.",
+        body=Body(
+            {"application/json": PasswordReset},
+            example={"token": "pwr_...", "new_password": "a much longer sentence"},
+        ),
+        answers={204: Answer("The password is set; sign in with it.")},
+        problems=(404, 429),
+        public=True,
+    ),
+)
+def reset_password(call: Call) -> Response:
+    given = text_members(call.json(), "token", "new_password")
+    user = call.app.members.reset_password(given["token"], given["new_password"])
+    call.sign_in_as(Actor(user.organization_id, user.role, user_id=user.id))
     return Response(status_code=204)

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from campaignctl.domain.campaigns import Campaign, CampaignStatus, campaign_draft, campaign_fields
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.platforms import Platform
+from campaignctl.domain.users import Role
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.campaigns import campaign_etag
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
@@ -133,6 +134,7 @@ def list_campaigns(call: Call) -> Response:
     ),
 )
 def create_campaign(call: Call) -> Response:
+    call.actor.require(Role.ANALYST)  # before the body is judged
     campaign = call.app.campaigns.create(campaign_draft(call.json()), call.actor)
     headers = {"Location": f"{router.prefix}/{campaign.id}", "ETag": campaign_etag(campaign)}
     return call.answer(_shown(campaign), status=201, headers=headers)
@@ -197,6 +199,8 @@ def show_campaign(call: Call) -> Response:
 )
 def replace_campaign(call: Call) -> Response:
     campaign_id = call.id_in_path("campaign_id")
+    call.app.campaigns.get(campaign_id, call.actor)  # what the caller cannot see is missing before anything else
+    call.actor.require(Role.ANALYST)
     if_match = call.request.headers.get("if-match")
     campaign = call.app.campaigns.replace(campaign_id, campaign_draft(call.json()), if_match=if_match, actor=call.actor)
     return call.answer(_shown(campaign), headers=_headers(campaign))

@@ -29,8 +29,9 @@ from campaignctl.domain.campaigns import (
 )
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.rates import Rate
-from campaignctl.domain.users import Role, email_key
+from campaignctl.domain.users import Role, User, email_key
 from campaignctl.errors import CampaignctlError
+from campaignctl.ports.membership import Joining, MemberChange, NewInvitation
 from campaignctl.ports.metadata import (
     CampaignFilter,
     Credentials,
@@ -97,6 +98,17 @@ def at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
 
 def new_user(email: str, password_hash: str = "hash") -> NewUser:
     return NewUser(email, email_key(email), "Ada", Role.ADMIN, password_hash)
+
+
+def second_admin(
+    harness: Harness, metadata: MetadataStore, organization_id: int, email: str = "eve@example.com"
+) -> User:
+    """Another admin of the organization, by invitation."""
+    later = harness.clock.now() + timedelta(days=7)
+    metadata.invite(NewInvitation(organization_id, email, email_key(email), Role.ADMIN, f"inv {email}", later))
+    user = metadata.join(f"inv {email}", Joining("Eve", "hash"))
+    assert user is not None
+    return user
 
 
 def link(external_id: str, first: str | None = None, last: str | None = None, **changes: Any) -> PlatformLink:
@@ -183,7 +195,7 @@ class MetadataContract:
             assert metadata.session(user_id) is None
         assert metadata.credentials("nobody@example.com") is None
         assert metadata.credentials_of(7) is None
-        assert not metadata.set_role(7, Role.VIEWER)
+        assert metadata.change_member_role(1, 7, Role.VIEWER) is MemberChange.MISSING
 
     def test_a_rehash_does_not_undo_a_new_password(self, metadata: MetadataStore) -> None:
         user = metadata.register(new_user("ada@example.com", "old"), "own")
@@ -216,7 +228,8 @@ class MetadataContract:
         state = metadata.session(session_id)
         assert state is not None
         assert (state.user_id, state.role, state.revoked) == (user_id, Role.ADMIN, False)
-        assert metadata.set_role(user_id, Role.VIEWER)
+        second_admin(harness, metadata, state.organization_id)
+        assert metadata.change_member_role(state.organization_id, user_id, Role.VIEWER) is MemberChange.DONE
         metadata.end_session(session_id)
         assert metadata.session(session_id) == replace(state, role=Role.VIEWER, revoked=True)
 

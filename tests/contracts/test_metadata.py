@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.services.schema import SchemaService
 from tests.contracts.jobs_contract import JobsContract
+from tests.contracts.membership_contract import MembershipContract
 from tests.contracts.metadata_contract import Harness, MetadataContract, StillClock
 from tests.support.postgresql import Server, own_database, server_or_skip
 
@@ -81,3 +82,7 @@ class TestMetadata(MetadataContract):
 
 class TestJobs(JobsContract):
     """See ``JobsContract``."""
+
+
+class TestMembership(MembershipContract):
+    """See ``MembershipContract``."""

@@ -35,9 +35,23 @@ class Rest:
         email = f"user{next(_numbers)}@example.com"
         registered = self.client.post("/api/v1/auth/register", json={"email": email, "password": PASSWORD})
         assert registered.status_code == 201, registered.text
-        signed_in = self.client.post("/api/v1/auth/login", json={"email": email, "password": PASSWORD})
-        assert signed_in.status_code == 200, signed_in.text
-        return User(self, email, signed_in.json())
+        return self.signed_in(email)
+
+    def member(self, admin: "User", role: str) -> "User":
+        """A new member of the admin's organization, signed in."""
+        email = f"member{next(_numbers)}@example.com"
+        invited = admin.ask("POST", "/invitations", json={"email": email, "role": role})
+        assert invited.status_code == 201, invited.text
+        path = f"/api/v1/invitations/{invited.json()['token']}/accept"
+        accepted = self.client.post(path, json={"password": PASSWORD})
+        assert accepted.status_code == 201, accepted.text
+        return self.signed_in(email)
+
+    def signed_in(self, email: str, password: str = PASSWORD) -> "User":
+        """The user of that address, in a new session."""
+        answer = self.client.post("/api/v1/auth/login", json={"email": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        return User(self, email, answer.json())
 
     @property
     def operator(self) -> dict[str, str]:

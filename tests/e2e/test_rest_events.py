@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from campaignctl.domain.users import Role
-from tests.e2e.rest import JSON, NDJSON, PASSWORD, Rest, User, problem
+from tests.e2e.rest import JSON, NDJSON, Rest, User, problem
 
 
 def event(campaign: Mapping[str, Any], event_id: str = "e1", **members: Any) -> dict[str, Any]:
@@ -125,10 +124,7 @@ def test_a_repeated_request_stores_nothing_twice(rest: Rest, user: User, campaig
 
 
 def test_a_viewer_may_not(rest: Rest, campaign: dict[str, Any]) -> None:
-    viewer = rest.user()
-    rest.app.metadata.set_role(viewer.ask("GET", "/auth/me").json()["id"], Role.VIEWER)
-    tokens = rest.client.post("/api/v1/auth/login", json={"email": viewer.email, "password": PASSWORD}).json()
-    viewer = User(rest, viewer.email, tokens)
+    viewer = rest.member(rest.user(), "viewer")
     problem(viewer.ask("POST", "/events", content=b"nonsense", headers={"Content-Type": "x/y"}), 403, "forbidden")
     problem(viewer.ask("POST", "/campaigns", json={"name": "x"}), 403, "forbidden")
     problem(viewer.ask("PUT", "/currency-rates", json=[]), 403, "forbidden")

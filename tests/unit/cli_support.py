@@ -55,7 +55,7 @@ def fake_api(answer: Callable[[Request], Answer]) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = handle_one  # noqa: N815  the base class looks for these names
+        do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815  the base class looks for these names
 
         def log_message(self, *_: object) -> None: ...
 

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from campaignctl.errors import (
     Throttled,
     Unavailable,
 )
+from campaignctl.ports.membership import Joining, NewInvitation
 from campaignctl.ports.metadata import Credentials
 from campaignctl.services import passwords
 from campaignctl.services.access import AccessService, TokenPair
@@ -437,7 +439,11 @@ def test_elsewhere_a_session_is_dead_and_a_role_changed_within_5_s(
     elsewhere = service(metadata, clock)
     actor = elsewhere.authenticate(tokens.access_token)
     assert actor.user_id is not None
-    metadata.set_role(actor.user_id, Role.VIEWER)
+    assert actor.organization_id is not None
+    later = clock.now() + timedelta(days=1)
+    metadata.invite(NewInvitation(actor.organization_id, "e@x.org", "e@x.org", Role.ADMIN, "token", later))
+    assert metadata.join("token", Joining("Eve", "hash"))
+    metadata.change_member_role(actor.organization_id, actor.user_id, Role.VIEWER)
     clock.advance(2.1)
     assert elsewhere.authenticate(tokens.access_token).role is Role.VIEWER
     access.logout(tokens.refresh_token)

@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.metadata.api_keys import ApiKeyTables
+from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of
 from campaignctl.adapters.metadata.database import is_id
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
+from campaignctl.adapters.metadata.members import MemberTables
 from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
 from campaignctl.adapters.metadata.postgresql_errors import Address
 from campaignctl.adapters.metadata.postgresql_server import ACQUIRE_S, ANSWER_S, PostgreSQLServer
@@ -21,7 +24,17 @@ from campaignctl.ports.metadata import CampaignFacts, LoginBucket, MetadataStore
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
 
 
-class PostgreSQLMetadata(UserTables, SessionTables, CampaignTables, RateTables, IdempotencyTables, JobTables):
+class PostgreSQLMetadata(
+    UserTables,
+    SessionTables,
+    MemberTables,
+    ApiKeyTables,
+    AuditTables,
+    CampaignTables,
+    RateTables,
+    IdempotencyTables,
+    JobTables,
+):
     """Metadata in a database that exists already; its tables are made by the first migration.
 
     Building it connects to nothing, so a program may start before its server. Everything a call did is committed when

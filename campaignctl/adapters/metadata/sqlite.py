@@ -5,9 +5,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.metadata.api_keys import ApiKeyTables
+from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
+from campaignctl.adapters.metadata.members import MemberTables
 from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
 from campaignctl.adapters.metadata.rates import RateTables
 from campaignctl.adapters.metadata.sessions import SessionTables
@@ -18,7 +21,17 @@ from campaignctl.ports.metadata import MetadataStore
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
 
 
-class SQLiteMetadata(UserTables, SessionTables, CampaignTables, RateTables, IdempotencyTables, JobTables):
+class SQLiteMetadata(
+    UserTables,
+    SessionTables,
+    MemberTables,
+    ApiKeyTables,
+    AuditTables,
+    CampaignTables,
+    RateTables,
+    IdempotencyTables,
+    JobTables,
+):
     """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
 
     Everything committed survives ``kill -9`` and power loss (WAL, synchronous=FULL). Before it is used, the store makes

@@ -59,14 +59,14 @@ class UserTables(Tables):
         )
         if row is None:
             raise _AddressTakenError
-        return _user(row)
+        return user_of(row)
 
     def user(self, user_id: int, /) -> User | None:
         if not is_id(user_id):
             return None
         with self._database.reading() as tx:
             row = tx.one("fetch_user", user_id=user_id)
-        return None if row is None else _user(row)
+        return None if row is None else user_of(row)
 
     def credentials(self, email_key: str, /) -> Credentials | None:
         with self._database.reading() as tx:
@@ -94,16 +94,12 @@ class UserTables(Tables):
                 )
             return changed > 0
 
-    def set_role(self, user_id: int, role: Role, /) -> bool:
-        with self._database.writing() as tx:
-            return tx.run("set_role", user_id=user_id, role=role.value) > 0
-
 
 def _id(row: Row | None) -> int:
     return int(given(row)["id"])
 
 
-def _user(row: Row) -> User:
+def user_of(row: Row) -> User:
     return User(
         id=row["id"],
         organization_id=row["organization_id"],

@@ -30,6 +30,3 @@ SELECT id, password_hash FROM users WHERE id = :user_id;
 -- replace_password_hash
 -- Only where nobody changed the password since it was read.
 UPDATE users SET password_hash = :new_hash WHERE id = :user_id AND password_hash = :old_hash;
-
--- set_role
-UPDATE users SET role = :role WHERE id = :user_id;
