@@ -19,7 +19,7 @@ then every call for the same account (or app, where the quota is the app's) rais
 may be made from several threads. No credential is in a log line, an exception, a ``repr`` or a page.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -117,8 +117,13 @@ class AdPlatform(Protocol):
         """
         ...
 
-    def read(self, access: AccountAccess, window: ReportRequest, raw: bytes, /) -> Sequence[ReportRow]:
-        """The rows of a kept answer under the definition of a conversion that holds now; calls nothing."""
+    def read(
+        self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /
+    ) -> Iterator[Sequence[ReportRow]]:
+        """The rows of a window's kept answers under the definition of a conversion that holds now; calls nothing.
+
+        ``raws`` are those of its pages in their order, from the last ``afresh`` on.
+        """
         ...
 
     def definition(self, access: AccountAccess, /) -> str:

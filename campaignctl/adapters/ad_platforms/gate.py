@@ -1,0 +1,77 @@
+"""When an account, or an app, may be called next: the memory that all calls of a platform in this process share."""
+
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+from campaignctl.ports.clock import Clock
+
+LONGEST_HOLD_S = 7 * 86_400.0
+"""A platform that asks for more is taken for one that is wrong about it."""
+_ENTRIES = 10_000
+"""Past so many keys those that hold nothing are forgotten."""
+
+
+class Held(Exception):
+    """Nothing may be called for ``wait_s`` more seconds, which is longer than the caller is willing to wait."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"held for {wait_s:.1f} s")
+        self.wait_s = wait_s
+
+
+class Gate:
+    """A hold is a platform's word ("not before"); the pace spreads calls out before it has to say so.
+
+    Keys are texts: ``account:123``, ``app:abc``. A call passes when none of its keys is held, and takes its turn at
+    each. Times are the monotonic clock's. Safe to share between threads.
+    """
+
+    def __init__(self, clock: Clock, pace_s: float) -> None:
+        self._clock = clock
+        self._pace_s = pace_s
+        self._lock = Lock()
+        self._held_until: dict[str, float] = {}
+        self._free_at: dict[str, float] = {}
+
+    def hold(self, key: str, wait_s: float) -> None:
+        """Let nothing with this key pass for so long; a hold is never shortened."""
+        until = self._clock.monotonic_s() + min(max(wait_s, 0.0), LONGEST_HOLD_S)
+        with self._lock:
+            self._held_until[key] = max(until, self._held_until.get(key, 0.0))
+            if len(self._held_until) > _ENTRIES:
+                _forget_past(self._held_until, self._clock.monotonic_s())
+
+    def held_for_s(self, keys: Sequence[str]) -> float:
+        """How long the longest hold of these lasts from now; 0 when there is none."""
+        with self._lock:
+            return _left(self._held_until, keys, self._clock.monotonic_s())
+
+    def enter(self, keys: Sequence[str], *, patience_s: float) -> None:
+        """Wait for the turn of a call. Raises ``Held``, at once, when that would take longer than ``patience_s``."""
+        left_s = patience_s
+        while (wait_s := self._try_enter(keys)) > 0:
+            if wait_s > left_s:
+                raise Held(wait_s)
+            left_s -= wait_s
+            self._clock.sleep(wait_s)
+
+    def _try_enter(self, keys: Sequence[str]) -> float:
+        """Take the turn and answer 0, or how long there is still to wait."""
+        with self._lock:
+            now = self._clock.monotonic_s()
+            wait_s = max(_left(self._held_until, keys, now), _left(self._free_at, keys, now))
+            if wait_s <= 0:
+                for key in keys:
+                    self._free_at[key] = now + self._pace_s
+                if len(self._free_at) > _ENTRIES:
+                    _forget_past(self._free_at, now)
+            return wait_s
+
+
+def _left(until: Mapping[str, float], keys: Sequence[str], now: float) -> float:
+    return max((until[key] - now for key in keys if key in until), default=0.0)
+
+
+def _forget_past(until: dict[str, float], now: float) -> None:
+    for key in [key for key, at in until.items() if at <= now]:
+        del until[key]
