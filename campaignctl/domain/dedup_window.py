@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from campaignctl.domain.earliest_instants import EarliestInstants
+
 U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
 I64 = NDArray[np.int64]
@@ -65,6 +67,8 @@ class DedupWindow:
         self.span_ms = span_ms
         self._generation_ms = min(max(span_ms // 2, 1), _LONGEST_GENERATION_MS)
         self._generations: dict[int, _Generation] = {}
+        self.earlier = EarliestInstants()
+        """What is known of the time before the window."""
 
     def find(self, keys: U64) -> Sightings:
         """What was counted under each key; the newest where there were several."""

@@ -112,6 +112,20 @@ class EventStore(Protocol):
         """Rows of the partition below ``offset`` taken by the log at or after ``since_ms``, in chunks of <= 100,000."""
         ...
 
+    def campaigns_elsewhere(self, topic_id: int, partition: int, since_ms: int, /) -> Sequence[int]:
+        """Campaigns with rows that the log took since then in another partition, or in another incarnation."""
+        ...
+
+    def landed_elsewhere(
+        self, topic_id: int, partition: int, campaign_ids: Sequence[int], since_ms: int, /
+    ) -> Iterator[SeenEvents]:
+        """Those rows of the given campaigns, at most 10,000 campaigns, in chunks of <= 100,000."""
+        ...
+
+    def earliest_instants(self, campaign_ids: Sequence[int], before_ms: int, /) -> Mapping[int, int]:
+        """The earliest ``event_time_us`` of each campaign's rows that the log took before a time, where it has any."""
+        ...
+
     def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
         """The highest offset that has landed; None when nothing has."""
         ...

@@ -4,7 +4,8 @@ Within the window (days of log time) the same id is the same event whatever the 
 the same instant. The copy that comes first in the campaign's own partition counts.
 
 Nearly every event is decided by the window alone, for all events at once. The store is asked about two kinds: events
-older than the window, whose copies may be too, and hits whose content differs, because two ids may share a key.
+older than the window and not older than all that their campaign had counted before it, whose copies may be older than
+the window too; and hits whose content differs, because two ids may share a key.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ class Deduplicator:
         near = (seen.times_ms != NEVER) & (events.times_ms - seen.times_ms <= self.window_ms)
         same = near & (seen.fingerprints == events.fingerprints)
         disputed = near & ~same
-        late = self._may_have_counted_before_the_window(events) & ~near
+        late = self._possible_copies(events, self._may_have_counted_before_the_window(events) & ~near, window)
         originals = self._landed(events, late, disputed, batch)
 
         counted = ~near
@@ -95,6 +96,18 @@ class Deduplicator:
     def _may_have_counted_before_the_window(self, events: Candidates) -> Flags:
         """No event counts long before its own time, so a younger one cannot have counted that early."""
         return events.event_time_us < (events.times_ms - self.window_ms + self._max_future_ms) * 1_000
+
+    def _possible_copies(self, events: Candidates, late: Flags, window: DedupWindow) -> Flags:
+        """Those of the late events that name an instant at which their campaign may have counted something."""
+        if late.any():
+            late[late] = window.earlier.may_be_copies(
+                events.campaign_ids[late],
+                events.event_time_us[late],
+                first_ms=int(events.times_ms[0]),
+                windows_end_ms=int(events.times_ms[-1]) - self.window_ms,
+                ask=self._store.earliest_instants,
+            )
+        return late
 
     def _judge_in_order(
         self, events: Candidates, unclear: Flags, originals: dict[EventKey, list[_Original]]

@@ -23,7 +23,7 @@ from campaignctl.domain.dead_letters import DeadLetter, FromLog, dead_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_events, fingerprints
 from campaignctl.domain.local_days import LocalDays
-from campaignctl.ports.analytics import ConflictRows, EventRows, EventStore, OffsetRange
+from campaignctl.ports.analytics import ConflictRows, EventRows, EventStore, OffsetRange, SeenEvents
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import Headers, NewRecord, RecordBatch, Topic
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
@@ -36,6 +36,7 @@ _RULES_VERSION = 1
 """Rises with every change that makes other rows of the same records."""
 _IDS_END = 2**63
 _NO_CAMPAIGN = 0
+_CAMPAIGNS_AT_ONCE = 10_000
 
 
 def topic_number(topic: Topic) -> int:
@@ -159,12 +160,23 @@ class Ingestor:
         """Names the rules that make rows of records: a replay under other rules may make other rows."""
 
     def open_window(self, topic: Topic, partition: int, offset: int, log_time_ms: int) -> DedupWindow:
-        """What has counted of the partition below ``offset``, as needed by records of ``log_time_ms`` and later."""
-        window = DedupWindow(self._deduplicator.window_ms)
+        """What has counted of the partition below ``offset``, as needed by records of ``log_time_ms`` and later.
+
+        The partition's campaigns may have counted elsewhere before: the topic was made anew since, or got partitions.
+        """
+        window, topic_id = DedupWindow(self._deduplicator.window_ms), topic_number(topic)
         since_ms = log_time_ms - window.span_ms
-        for seen in self._store.landed_before(topic_number(topic), partition, offset, since_ms):
-            keys = event_keys(np.array(seen.campaign_id, dtype=np.int64), seen.event_id)
-            window.add(keys, seen.fingerprint, np.array(seen.times_ms, dtype=np.int64))
+        for seen in self._store.landed_before(topic_id, partition, offset, since_ms):
+            _remember(seen, window)
+        elsewhere = [
+            campaign_id
+            for campaign_id in self._store.campaigns_elsewhere(topic_id, partition, since_ms)
+            if self._partition_of(str(campaign_id).encode(), topic.partitions) == partition
+        ]
+        for start in range(0, len(elsewhere), _CAMPAIGNS_AT_ONCE):
+            piece = elsewhere[start : start + _CAMPAIGNS_AT_ONCE]
+            for seen in self._store.landed_elsewhere(topic_id, partition, piece, since_ms):
+                _remember(seen, window)
         return window
 
     def forget_campaigns(self, campaign_ids: Collection[int]) -> None:
@@ -282,6 +294,11 @@ class Ingestor:
             value, at = records.values[reject.index], self._clock.now()
             letters.append(dead_letter(reject, value, at, origin))
         return letters
+
+
+def _remember(seen: SeenEvents, window: DedupWindow) -> None:
+    keys = event_keys(np.array(seen.campaign_id, dtype=np.int64), seen.event_id)
+    window.add(keys, seen.fingerprint, np.array(seen.times_ms, dtype=np.int64))
 
 
 def unknown_campaign(index: int, campaign_id: int) -> Reject:

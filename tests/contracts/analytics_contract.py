@@ -115,6 +115,21 @@ class AnalyticsContract:
         store.append_events(event_rows([]), "nothing")
         store.reconcile_rollup({}, "nothing")
 
+    def test_what_campaigns_counted_elsewhere_and_how_early(self, harness: Harness) -> None:
+        store = harness.open()
+        here = [row(n, campaign_id=n % 3 + 1, event_time_us=DAY_US * (100 + n), times_ms=1_000 * n) for n in range(9)]
+        there = [row(n, event_id=f"t{n}", campaign_id=4 + n % 2, times_ms=5_000 + n) for n in range(4)]
+        store.append_events(event_rows(here), "here")
+        store.append_events(event_rows(there, partition=PARTITION + 1), "other partition")
+        store.append_events(event_rows(there[:1], topic_id=TOPIC + 1), "other topic")
+        assert list(store.campaigns_elsewhere(TOPIC, PARTITION, 0)) == [4, 5]
+        assert list(store.campaigns_elsewhere(TOPIC, PARTITION, 5_003)) == [5]
+        assert list(store.campaigns_elsewhere(TOPIC, PARTITION, 6_000)) == []
+        found = [seen for seen in store.landed_elsewhere(TOPIC, PARTITION, [4, 9], 0) if len(seen)]
+        assert sorted(name for seen in found for name in seen.event_id) == ["t0", "t0", "t2"]
+        assert store.earliest_instants([1, 2, 9], 3_001) == {1: DAY_US * 100, 2: DAY_US * 101}
+        assert store.earliest_instants([1], 0) == store.earliest_instants([], 9_000) == {}
+
     def test_rows_land_in_the_raw_table_and_in_the_rollup(self, harness: Harness) -> None:
         store, rows = harness.open(), random_rows(1, 300)
         store.append_events(event_rows(rows), "one")

@@ -103,6 +103,26 @@ class FakeEventStore:
         for start in range(0, len(there), 100):
             yield _seen(there[start : start + 100][::-1])
 
+    def campaigns_elsewhere(self, topic_id: int, partition: int, since_ms: int, /) -> Sequence[int]:
+        self._before("campaigns_elsewhere")
+        there = [r for r in self.rows if (r.topic_id, r.partition) != (topic_id, partition) and r.time_ms >= since_ms]
+        return sorted({row.campaign_id for row in there})
+
+    def landed_elsewhere(
+        self, topic_id: int, partition: int, campaign_ids: Sequence[int], since_ms: int, /
+    ) -> Iterator[SeenEvents]:
+        self._before("landed_elsewhere")
+        there = [r for r in self.rows if (r.topic_id, r.partition) != (topic_id, partition) and r.time_ms >= since_ms]
+        yield _seen([row for row in there if row.campaign_id in campaign_ids])
+
+    def earliest_instants(self, campaign_ids: Sequence[int], before_ms: int, /) -> Mapping[int, int]:
+        self._before("earliest_instants")
+        found: dict[int, int] = {}
+        for row in self.rows:
+            if row.campaign_id in campaign_ids and row.time_ms < before_ms:
+                found[row.campaign_id] = min(row.event_time_us, found.get(row.campaign_id, row.event_time_us))
+        return found
+
     def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
         self._before("newest_offset")
         return max((row.offset for row in self._of(topic_id, partition)), default=None)

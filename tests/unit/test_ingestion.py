@@ -172,10 +172,66 @@ class TestCopies:
 
     def test_only_events_older_than_the_window_are_looked_up(self) -> None:
         stream = Stream()
+        stream.take((event("first", event_time=at(50)), NOW_MS - 20 * DAY_MS))
         stream.take(*((event(f"e{number}"), NOW_MS) for number in range(10)))
         assert stream.store.lookups == {}
         stream.take((event("old", event_time=at(30)), NOW_MS), (event("e1"), NOW_MS))
         assert stream.store.lookups == {"find_by_instant": 1}
+
+    def test_what_is_older_than_all_that_counted_before_the_window_is_not_looked_up(self) -> None:
+        stream = Stream()
+        stream.campaigns.add(2)
+        stream.take((event("a", event_time=at(30)), NOW_MS - 20 * DAY_MS))
+        backfill = [event(f"old{number}", event_time=at(100 - number)) for number in range(50)]
+        stream.take(*((value, NOW_MS) for value in backfill))
+        stream.take((event("other", event_time=at(30), campaign_id=2), NOW_MS))
+        assert stream.store.lookups == {}
+        assert len(stream.take(*((value, NOW_MS + 1) for value in backfill)).rows) == 0
+        later_ms = NOW_MS + 8 * DAY_MS
+        prepared = stream.take(*((value, later_ms) for value in backfill))
+        assert len(prepared.rows) == 0
+        assert stream.store.lookups == {"find_by_instant": 50}
+
+    @pytest.mark.parametrize("seed", range(30))
+    def test_not_looking_up_changes_no_verdict(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Random histories over weeks of log time, with restarts, once as they are and once with every look-up made."""
+
+        def history() -> tuple[list[tuple[int, int]], int]:
+            rng, stream, now_ms = random.Random(seed), Stream(), NOW_MS - 60 * DAY_MS
+            stream.campaigns.add(2)
+            for _ in range(40):
+                now_ms += rng.choice((0, 1, DAY_MS // 2, 5 * DAY_MS))
+                records = []
+                for _ in range(rng.randint(1, 6)):
+                    now_ms += rng.choice((0, 0, 1, 3 * DAY_MS))
+                    instant_ms = now_ms - rng.choice((0, 6, 8, 15, 16, 40)) * DAY_MS // DAY_MS * DAY_MS
+                    instant_ms -= instant_ms % (5 * DAY_MS)
+                    members = {"campaign_id": rng.randint(1, 2), "event_time": instant_ms}
+                    records.append((event(f"e{rng.randint(0, 5)}", **members), now_ms))
+                if rng.random() < 0.2:
+                    stream.reopen(offset=stream.end, log_time_ms=records[0][1])
+                stream.take(*records)
+            return [(row.offset, row.campaign_id) for row in stream.store.rows], stream.store.lookups.total()
+
+        landed, lookups = history()
+        monkeypatch.setattr(
+            "campaignctl.domain.earliest_instants.EarliestInstants.may_be_copies",
+            lambda self, campaign_ids, *_, **__: np.ones(len(campaign_ids), np.bool_),
+        )
+        all_landed, all_lookups = history()
+        assert landed == all_landed
+        assert lookups <= all_lookups
+
+    @pytest.mark.parametrize("partitions", [1, 4])
+    def test_a_copy_in_a_topic_made_anew_is_a_copy(self, partitions: int) -> None:
+        stream = Stream()
+        stream.take((event("a", clicks=1), NOW_MS), (event("b"), NOW_MS - DAY_MS))
+        topic = replace(TOPIC, incarnation="11111111-2222-3333-4444-555555555555", partitions=partitions)
+        again = Stream(topic=topic, partition=partition_for_key(b"1", partitions), store=stream.store)
+        again.reopen(offset=0, log_time_ms=NOW_MS)
+        prepared = again.take((event("a", clicks=1), NOW_MS), (event("b", clicks=2), NOW_MS), (event("c"), NOW_MS))
+        assert prepared.rows.event_id == ["c"]
+        assert (prepared.counts.copies, prepared.counts.conflicts) == (2, 1)
 
     def test_two_ids_that_share_a_window_key_are_both_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def same_key(campaign_ids: Any, event_ids: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from campaignctl.adapters.event_log.embedded_consumer import EmbeddedConsumer
 from campaignctl.errors import Fenced, SchemaMismatch, Unavailable
-from campaignctl.ports.event_log import Assignment, Committed, NewRecord, Position
+from campaignctl.ports.event_log import Assignment, Committed, NewRecord, Position, TopicSpec
 from tests.contracts.event_log_harness import ShiftedClock
 from tests.unit.stream_support import event
 from tests.unit.worker_support import EVENTS, GROUP, LETTERS, Bench, both, once
@@ -74,6 +74,23 @@ def test_copies_alone_move_the_offset_without_an_insert(bench: Bench) -> None:
     bench.drain()
     assert len(bench.store.inserts) == inserts
     assert bench.is_drained()
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_copies_in_a_topic_made_anew_do_not_count_again(bench: Bench, partitions: int) -> None:
+    for campaign_id in range(2, 6):
+        bench.campaigns.add(campaign_id)
+    events = [(n % 5 + 1, fresh(f"e{n}", campaign_id=n % 5 + 1)) for n in range(50)]
+    for campaign_id, value in events:
+        bench.produce(value, campaign_id=campaign_id)
+    bench.drain()
+    bench.log.delete_topic(EVENTS)
+    bench.log.ensure_topic(TopicSpec(EVENTS, partitions, -1, 2**21))
+    for campaign_id, value in [*events, (1, fresh("new"))]:
+        bench.produce(value, campaign_id=campaign_id)
+    bench.drain()
+    assert bench.ids == sorted([f"e{n}" for n in range(50)] + ["new"])
+    assert bench.store.rollup == bench.store.true_rollup()
 
 
 class TestCrashes:

@@ -90,9 +90,11 @@ class Clients:
         finally:
             client.close()
 
-    def read(self, statement: str, parameters: Mapping[str, object]) -> Table:
+    def read(self, statement: str, parameters: Mapping[str, object], *, settings: Settings | None = None) -> Table:
+        """One statement's answer; ``settings`` in place of those of the connection."""
         with self.reader() as client:
-            return Table(client.raw_query(statement, parameters=dict(parameters), fmt="Native"))
+            given = dict(settings) if settings else None
+            return Table(client.raw_query(statement, parameters=dict(parameters), settings=given, fmt="Native"))
 
     def insert(self, table: str, block: bytes, token: str) -> None:
         """Insert one block in Native format under a token."""

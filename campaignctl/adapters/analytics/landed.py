@@ -19,6 +19,8 @@ _WINDOW = re.compile(r"non_replicated_deduplication_window\s*=\s*([0-9]+)")
 _LABEL = "LowCardinality(String)"
 _MICROSECONDS = "DateTime64(6, 'UTC')"
 _MILLISECONDS = "DateTime64(3, 'UTC')"
+# The time limit of questions does not suit scans whose pace is the caller's, or that a worker cannot begin without.
+_UNHURRIED = {"max_execution_time": 0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # An event's UTC time is less than a day away from its local day.
 _DAY = timedelta(days=1)
@@ -44,15 +46,37 @@ class LandedEvents:
 
     def landed_before(self, topic_id: int, partition: int, offset: int, since_ms: int, /) -> Iterator[SeenEvents]:
         where = {"topic": topic_id, "partition": partition, "offset": offset, "since_ms": since_ms}
+        return self._stream("landed_before", where)
+
+    def campaigns_elsewhere(self, topic_id: int, partition: int, since_ms: int, /) -> Sequence[int]:
+        where = {"topic": topic_id, "partition": partition, "since_ms": since_ms}
+        with store_failures():
+            table = self._clients.read(_SQL["campaigns_elsewhere"], where, settings=_UNHURRIED)
+        found: list[int] = table.integers("campaign_id").tolist()
+        return found
+
+    def landed_elsewhere(
+        self, topic_id: int, partition: int, campaign_ids: Sequence[int], since_ms: int, /
+    ) -> Iterator[SeenEvents]:
+        where = {"topic": topic_id, "partition": partition, "campaigns": list(campaign_ids), "since_ms": since_ms}
+        return self._stream("landed_elsewhere", where)
+
+    def _stream(self, statement: str, parameters: Mapping[str, object]) -> Iterator[SeenEvents]:
         with store_failures(), self._clients.reader() as client:
-            # Blocks of the engine hold at most 65,409 rows. The time limit of questions does not suit a scan whose
-            # pace is the caller's.
+            # Blocks of the engine hold at most 65,409 rows.
             blocks = client.query_column_block_stream(
-                _SQL["landed_before"], parameters=where, settings={"max_execution_time": 0}
+                _SQL[statement], parameters=dict(parameters), settings=dict(_UNHURRIED)
             )
             with blocks as columns:
                 for campaign_id, event_id, time_us, time_ms, fingerprint in columns:
                     yield SeenEvents(campaign_id, event_id, time_us, time_ms, np.array(fingerprint, np.uint64))
+
+    def earliest_instants(self, campaign_ids: Sequence[int], before_ms: int, /) -> Mapping[int, int]:
+        where = {"campaigns": list(campaign_ids), "before_ms": before_ms}
+        with store_failures():
+            table = self._clients.read(_SQL["earliest_instants"], where, settings=_UNHURRIED)
+        campaigns, earliest = table.integers("campaign_id").tolist(), table.integers("earliest_us").tolist()
+        return dict(zip(campaigns, earliest, strict=True))
 
     def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
         table = _read(self._clients, "newest_offset", {"topic": topic_id, "partition": partition})

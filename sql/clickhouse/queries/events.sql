@@ -12,6 +12,30 @@ FROM events
 WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16} AND koff < {offset:UInt64}
     AND ktime >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC');
 
+-- campaigns_elsewhere
+SELECT DISTINCT campaign_id FROM events
+WHERE NOT (ktopic = {topic:UInt32} AND kpart = {partition:UInt16})
+    AND ktime >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
+ORDER BY campaign_id;
+
+-- landed_elsewhere
+-- Rows of some campaigns that the log took since an instant, in another partition or in another incarnation.
+SELECT
+    campaign_id,
+    event_id,
+    toUnixTimestamp64Micro(event_time) AS event_time_us,
+    toUnixTimestamp64Milli(ktime) AS time_ms,
+    fingerprint
+FROM events
+WHERE campaign_id IN {campaigns:Array(UInt64)}
+    AND NOT (ktopic = {topic:UInt32} AND kpart = {partition:UInt16})
+    AND ktime >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC');
+
+-- earliest_instants
+SELECT campaign_id, toUnixTimestamp64Micro(min(event_time)) AS earliest_us FROM events
+WHERE campaign_id IN {campaigns:Array(UInt64)} AND ktime < fromUnixTimestamp64Milli({before_ms:Int64}, 'UTC')
+GROUP BY campaign_id;
+
 -- newest_offset
 -- The highest offset of which anything has landed; 0 rows tell that nothing has.
 SELECT sum(there) AS landed, max(highest) AS newest
