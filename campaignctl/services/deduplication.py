@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from campaignctl.domain.dedup_window import I64, NEVER, U64, DedupWindow, event_keys
+from campaignctl.domain.dedup_window import I64, NEVER, U64, DedupWindow, event_keys, short_fingerprints
 from campaignctl.ports.analytics import EventStore, OffsetRange, SeenEvents
 
 Flags = NDArray[np.bool_]
@@ -79,7 +79,7 @@ class Deduplicator:
         keys = event_keys(events.campaign_ids, events.event_ids)
         seen = window.find(keys)
         near = (seen.times_ms != NEVER) & (events.times_ms - seen.times_ms <= self.window_ms)
-        same = near & (seen.fingerprints == events.fingerprints)
+        same = near & (seen.fingerprints == short_fingerprints(events.fingerprints))
         disputed = near & ~same
         late = self._possible_copies(events, self._may_have_counted_before_the_window(events) & ~near, window)
         originals = self._landed(events, late, disputed, batch)
