@@ -32,7 +32,7 @@ _FAILED_POLLS = 3
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     policy: FlushPolicy = field(default_factory=FlushPolicy)
-    poll_records: int = 5_000
+    poll_records: int = 20_000
     """Records read at once, of all partitions together."""
     buffer_bytes: int = 134_217_728
     """When the waiting records of all partitions take so much memory, all of them land."""

@@ -1,7 +1,6 @@
 """A member of a consumer group of the embedded log."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +16,6 @@ MAX_METADATA_BYTES = 4_095
 # An idle poll asks SQLite's change counter this often (2 microseconds each time) for what other processes wrote; what
 # this process wrote wakes it at once.
 _OTHER_PROCESSES_EVERY_S = 0.025
-# A chunk is read whole for whatever part of it, so that a poll of few records takes them from few partitions, in turn.
-_LEAST_SHARE = 500
 # An idle poll looks this often whether a member's process has died.
 _MEMBERS_EVERY_S = 0.2
 
@@ -158,15 +155,21 @@ class EmbeddedConsumer:
         return member_id, now_s, self._group.state(connection)
 
     def _next_records(self, max_records: int) -> Assignment | None:
+        """As many as may be of one partition, and another one's turn comes next.
+
+        So the caller has a batch together before it holds much of the others, and few chunks are read for a part.
+        """
         batches: list[RecordBatch] = []
         with self._file.reading(self._connection) as connection:
-            counts = self._counts(connection, max_records)
             max_bytes = MAX_READ_BYTES
-            for left, (partition, count) in zip(range(len(counts), 0, -1), counts.items(), strict=True):
+            for partition in self._in_turn(connection):
                 position = self._owned[partition].position or 0
-                batch = read_records(connection, self._group.topic, partition, position, count, max_bytes // left)
-                max_bytes = max(max_bytes - sum(map(len, batch.values)), left)
+                batch = read_records(connection, self._group.topic, partition, position, max_records, max_bytes)
                 batches.append(batch)
+                max_records -= len(batch.values)
+                max_bytes -= sum(map(len, batch.values))
+                if max_records <= 0 or max_bytes <= 0:
+                    break
         if not batches:
             return None
         for batch in batches:
@@ -174,12 +177,12 @@ class EmbeddedConsumer:
         self._turn += 1
         return Assignment(batches=batches)
 
-    def _counts(self, connection: Connection, max_records: int) -> dict[int, int]:
-        """How many records to read of which partition. Raises ``OffsetLost``."""
+    def _in_turn(self, connection: Connection) -> list[int]:
+        """The partitions that have something to read. Raises ``OffsetLost``."""
         rows = connection.execute(QUERIES["partitions"], {"topic_id": self._group.topic.id}).fetchall()
         if not rows:
             raise missing_topic(self._group.topic.topic.name)
-        available: dict[int, int] = {}
+        partitions: list[int] = []
         for row in rows:
             owned = self._owned.get(row["partition"])
             if owned is None or owned.paused or owned.position is None:
@@ -187,10 +190,9 @@ class EmbeddedConsumer:
             if not row["start_offset"] <= owned.position <= row["next_offset"]:
                 raise OffsetLost(self._group.topic.topic.name, row["partition"], owned.position, row["start_offset"])
             if owned.position < row["next_offset"]:
-                available[row["partition"]] = row["next_offset"] - owned.position
-        turn = self._turn % max(len(available), 1)
-        partitions = list(available)
-        return _fair_shares(partitions[turn:] + partitions[:turn], available, max_records)
+                partitions.append(row["partition"])
+        turn = self._turn % max(len(partitions), 1)
+        return partitions[turn:] + partitions[:turn]
 
     def _wait(self, seen: int, version: int, deadline: float) -> None:
         """Until something was written, a member should be looked after, or the deadline."""
@@ -214,20 +216,6 @@ def _check_metadata(metadata: str) -> None:
         raise InvalidInput.of("metadata", "must be Unicode text") from error
     if size > MAX_METADATA_BYTES:
         raise TooLarge(f"The metadata of a commit has {size} bytes; at most {MAX_METADATA_BYTES} are taken.")
-
-
-def _fair_shares(partitions: Sequence[int], available: dict[int, int], total: int) -> dict[int, int]:
-    """Equal shares of ``total``, and no small ones; what a partition cannot fill goes to the others in their order."""
-    shares: dict[int, int] = {}
-    share = max(total // max(len(partitions), 1), _LEAST_SHARE)
-    for partition in partitions:
-        shares[partition] = min(available[partition], share, total)
-        total -= shares[partition]
-    for partition in partitions:
-        more = min(available[partition] - shares[partition], total)
-        shares[partition] += more
-        total -= more
-    return {partition: count for partition, count in shares.items() if count}
 
 
 if TYPE_CHECKING:
