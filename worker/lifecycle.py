@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
+from campaignctl.adapters.process_memory import return_large_pieces
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
@@ -32,6 +33,7 @@ _LARGEST_BATCH_ROWS = 900_000
 
 def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
     """A worker over the app's stores. One per registry: its metrics have their names there."""
+    return_large_pieces()
     events, kafka = app.settings.events, app.settings.kafka
     ingestor = Ingestor(
         app.analytics,

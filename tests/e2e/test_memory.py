@@ -12,7 +12,7 @@ from tests.bench.events import write_events
 from tests.support.program import REPOSITORY
 
 EVENTS = 400_000
-MOST_MIB = 450
+MOST_MIB = 390
 MOST_GROWTH = 1.10
 
 
