@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.money import PLACES, micros_to_decimal
-from campaignctl.domain.platforms import Platform
+from campaignctl.domain.platforms import Platform, account_key, native_key
 from campaignctl.domain.timezones import known_timezones, nearest_timezone
 from campaignctl.domain.users import comparable
 from campaignctl.errors import FieldError, InvalidInput
@@ -68,9 +68,10 @@ class PlatformLink:
         return self.valid_to or date.max
 
     @property
-    def native_campaign(self) -> tuple[Platform, str, str]:
-        """What can be claimed by one campaign a day only."""
-        return self.platform, self.account_id, self.external_id
+    def native_campaign(self) -> tuple[str, str, str, str]:
+        """Platform, account, level and native id by key: what can be claimed by one campaign a day only."""
+        account = account_key(self.platform, self.account_id)
+        return self.platform.value, account, self.level.value, native_key(self.platform, self.level, self.external_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ def _native_id(fields: FieldReader, name: str) -> str:
 
 def _refuse_overlaps(links: Sequence[PlatformLink], errors: list[FieldError]) -> None:
     """A campaign may list a native campaign more than once, for days that do not overlap."""
-    last: dict[tuple[Platform, str, str], tuple[int, date]] = {}
+    last: dict[tuple[str, str, str, str], tuple[int, date]] = {}
     for index in sorted(range(len(links)), key=lambda index: links[index].first_day):
         link = links[index]
         earlier, last_day = last.get(link.native_campaign, (index, date.min))

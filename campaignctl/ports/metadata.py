@@ -17,6 +17,7 @@ from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.membership import MembershipStore
+from campaignctl.ports.reports import NativeCampaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class CampaignFactsStore(Protocol):
 
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         """Every campaign of the organization (None: of all), ascending."""
+        ...
+
+    def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:
+        """The campaigns that claim any of the native campaigns, on whatever days.
+
+        A ``native_id`` of "" stands for all that there are of the account at the level.
+        """
         ...
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None: ...

@@ -46,6 +46,7 @@ from campaignctl.ports.metadata import (
     Rotation,
     StoredAnswer,
 )
+from campaignctl.ports.reports import NativeCampaign
 
 ROOT = Path(__file__).parents[2]
 Result = TypeVar("Result")
@@ -121,6 +122,22 @@ def link(external_id: str, first: str | None = None, last: str | None = None, **
     }
     return PlatformLink(**(given | changes))
 
+
+SPELLINGS = (
+    link("c1", account_id="act_123"),
+    link("c2", "2026-01-01", account_id="123"),
+    link("c3", account_id=" act_ "),
+    PlatformLink(Platform.GOOGLE, "123-456-7890", "customers/12/campaigns/34"),
+    PlatformLink(Platform.GOOGLE, "123 456 7890", "customers/12/campaigns/x"),
+    PlatformLink(Platform.GOOGLE, "-1", "customers/x/campaigns/7"),
+    PlatformLink(Platform.GOOGLE, "my account", "8"),
+    PlatformLink(Platform.LINKEDIN, "urn:li:sponsoredAccount:5", "urn:li:sponsoredCampaign:6"),
+    PlatformLink(Platform.LINKEDIN, "urn:li:sponsoredAccount:", "urn:li:sponsoredCampaign:6x"),
+    PlatformLink(Platform.LINKEDIN, "5", "urn:li:sponsoredCampaignGroup:6", LinkLevel.CAMPAIGN_GROUP),
+    PlatformLink(Platform.LINKEDIN, "5", "urn:li:sponsoredCampaign:6", LinkLevel.CAMPAIGN_GROUP),
+    PlatformLink(Platform.TIKTOK, "act_7-0", "9"),
+)
+"""Ids as people write them, each claim another one."""
 
 FULL_DRAFT = CampaignDraft(
     name="Zürich ß 100% _new_",
@@ -499,6 +516,43 @@ class MetadataContract:
             other = PlatformLink(**({"platform": Platform.META, "account_id": "act_1", "external_id": "c1"} | changes))
             self.add(metadata, organization, CampaignDraft("b", platforms=(other,)))
         self.add(metadata, metadata.ensure_organization("other"), CampaignDraft("c", platforms=(link("c1"),)))
+
+    def test_claims_are_compared_by_key(self, metadata: MetadataStore, organization: int) -> None:
+        group = PlatformLink(Platform.LINKEDIN, "urn:li:sponsoredAccount:9", "7", LinkLevel.CAMPAIGN_GROUP)
+        links = (link("c1"), group, PlatformLink(Platform.GOOGLE, "123-456-7890", "customers/1/campaigns/5"))
+        owner = self.add(metadata, organization, CampaignDraft("owner", platforms=links))
+        assert owner.platforms == links
+        for other in (
+            link("c1", account_id="1"),
+            PlatformLink(Platform.LINKEDIN, "9", "urn:li:sponsoredCampaignGroup:7", LinkLevel.CAMPAIGN_GROUP),
+            PlatformLink(Platform.GOOGLE, "1234567890", "5"),
+        ):
+            draft = CampaignDraft("second", platforms=(other,))
+            assert metadata.add_campaign(organization, draft) == NativeClaim(other, owner.id, "owner")
+        self.add(
+            metadata, organization, CampaignDraft("campaign", platforms=(replace(group, level=LinkLevel.CAMPAIGN),))
+        )
+
+    def test_who_claims_native_campaigns(self, metadata: MetadataStore, organization: int) -> None:
+        def native(*names: str, of: int = organization) -> NativeCampaign:
+            return NativeCampaign(of, *names)
+
+        group = PlatformLink(Platform.LINKEDIN, "9", "7", LinkLevel.CAMPAIGN_GROUP)
+        first = self.add(metadata, organization, CampaignDraft("a", platforms=(link("c1"), link("c2", "2026-02-01"))))
+        second = self.add(metadata, organization, CampaignDraft("b", platforms=(link("c2", None, "2026-01-31"), group)))
+        for natives, claiming in (
+            ([], set()),
+            ([native("meta", "1", "campaign", "c1")], {first.id}),
+            ([native("meta", "1", "campaign", "c2")], {first.id, second.id}),
+            ([native("meta", "1", "campaign", "c3"), native("meta", "act_1", "campaign", "c1")], set()),
+            ([native("meta", "1", "campaign", "")], {first.id, second.id}),
+            ([native("linkedin", "9", "campaign", "")], set()),
+            ([native("linkedin", "9", "campaign_group", "")], {second.id}),
+            ([native("meta", "1", "campaign", "", of=organization + 1)], set()),
+        ):
+            assert metadata.campaigns_claiming(natives) == claiming
+        metadata.replace_campaign(first.id, CampaignDraft("a"), None)
+        assert metadata.campaigns_claiming([native("meta", "1", "campaign", "")]) == {second.id}
 
     def test_of_many_claims_at_once_one_wins(
         self, harness: Harness, metadata: MetadataStore, organization: int

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from campaignctl.errors import Unavailable
 from campaignctl.ports.metadata import CampaignFacts
+from campaignctl.ports.reports import NativeCampaign
 
 
 class FakeCampaigns:
@@ -14,6 +15,7 @@ class FakeCampaigns:
     def __init__(self) -> None:
         self.facts: dict[int, CampaignFacts] = {}
         self.claimed: set[int] = set()
+        self.claims: dict[NativeCampaign, int] = {}
         self.asked: Counter[int] = Counter()
         self.bumps: Counter[int] = Counter()
         self.down = False
@@ -41,6 +43,14 @@ class FakeCampaigns:
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         self._check()
         return sorted(f.id for f in self.facts.values() if organization_id in (None, f.organization_id))
+
+    def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:
+        self._check()
+        return {
+            campaign_id
+            for native, campaign_id in self.claims.items()
+            if native in natives or replace(native, native_id="") in natives
+        }
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         self._check()

@@ -22,7 +22,7 @@ from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.domain.campaigns import CampaignDraft
 from campaignctl.errors import CampaignctlError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.services.schema import SchemaService
-from tests.contracts.metadata_contract import ROOT, StillClock
+from tests.contracts.metadata_contract import ROOT, SPELLINGS, StillClock
 
 ADAPTER = Path(database.__file__).parent
 
@@ -263,6 +263,19 @@ def test_every_migration_can_be_run_again(store: SQLiteMetadata) -> None:
     assert schema(store._file._path) == before
 
 
+def test_claims_of_links_made_before_are_those_made_now(store: SQLiteMetadata) -> None:
+    store.add_campaign(store.ensure_organization("acme"), CampaignDraft("a", platforms=SPELLINGS))
+    connection = raw(store._file._path)
+    statement = "SELECT * FROM native_claims ORDER BY position"
+    before = connection.execute(statement).fetchall()
+    connection.execute("DELETE FROM native_claims")
+    for migration in load_migrations("metadata", "migrations", "sqlite"):
+        store.apply(migration)
+    assert len(before) == len(SPELLINGS)
+    assert connection.execute(statement).fetchall() == before
+    connection.close()
+
+
 def schema(path: Path) -> list[tuple[str, ...]]:
     connection = raw(path)
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2").fetchall()
@@ -281,7 +294,7 @@ def test_of_five_migrating_processes_one_works(path: Path, store: SQLiteMetadata
     fresh = tmp_path / "fresh" / "metadata.sqlite"
     processes = [start(fresh, "migrate", "30") for _ in range(5)]
     outcomes = [json.loads(process.communicate(timeout=60)[0])["applied"] for process in processes]
-    assert sorted(outcomes) == [[], [], [], [], [1, 2, 3, 4]]
+    assert sorted(outcomes) == [[], [], [], [], [migration.number for migration in store.migrations()]]
     assert schema(fresh) == schema(path)
 
 

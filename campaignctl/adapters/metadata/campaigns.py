@@ -26,6 +26,7 @@ from campaignctl.domain.campaigns import (
 )
 from campaignctl.domain.platforms import Platform
 from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, NativeClaim, Refusal
+from campaignctl.ports.reports import NativeCampaign
 
 _LIKE_ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
@@ -100,6 +101,7 @@ class CampaignTables(Tables):
             stale = expected_version is not None and stored.version != expected_version
             return Refusal.STALE if stale else Refusal.HAS_EVENTS
         tx.run("remove_platform_links", campaign_id=campaign_id)
+        tx.run("remove_native_claims", campaign_id=campaign_id)
         _add_links(tx, row["organization_id"], campaign_id, draft.platforms)
         return _stored(tx, campaign_id)
 
@@ -123,6 +125,23 @@ class CampaignTables(Tables):
         with self._database.reading() as tx:
             return [row["id"] for row in tx.all("fetch_campaign_ids", organization_id=organization_id)]
 
+    def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:
+        wanted = {(*native.account, native.level, native.native_id) for native in natives}
+        claiming: set[int] = set()
+        with self._database.reading() as tx:
+            for account in sorted({native.account for native in natives}):
+                rows = tx.all(
+                    "claims_of_account",
+                    organization_id=account.organization_id,
+                    platform=account.platform,
+                    account_key=account.account_id,
+                )
+                for row in rows:
+                    scope = (*account, row["level"])
+                    if (*scope, row["native_key"]) in wanted or (*scope, "") in wanted:
+                        claiming.add(row["campaign_id"])
+        return claiming
+
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         with self._database.writing() as tx:
             for campaign_id in sorted(filter(is_id, set(campaign_ids))):
@@ -145,24 +164,31 @@ def _settings(draft: CampaignDraft) -> dict[str, Value]:
 
 def _add_links(tx: Transaction, organization_id: int, campaign_id: int, links: Iterable[PlatformLink]) -> None:
     for position, link in enumerate(links):
+        platform, account_key, level, native_key = link.native_campaign
         native: dict[str, Value] = {
             "organization_id": organization_id,
             "campaign_id": campaign_id,
-            "platform": link.platform.value,
-            "account_id": link.account_id,
-            "external_id": link.external_id,
+            "platform": platform,
+            "account_key": account_key,
+            "level": level,
+            "native_key": native_key,
         }
         claim = tx.one("find_claim", first_day=link.first_day.isoformat(), last_day=link.last_day.isoformat(), **native)
         if claim is not None:
             raise _ClaimedError(NativeClaim(link, claim["id"], claim["name"]))
+        days: dict[str, Value] = {"valid_from": day_text(link.valid_from), "valid_to": day_text(link.valid_to)}
         tx.run(
             "add_platform_link",
+            organization_id=organization_id,
+            campaign_id=campaign_id,
             position=position,
-            level=link.level.value,
-            valid_from=day_text(link.valid_from),
-            valid_to=day_text(link.valid_to),
-            **native,
+            platform=platform,
+            account_id=link.account_id,
+            external_id=link.external_id,
+            level=level,
+            **days,
         )
+        tx.run("add_native_claim", position=position, **native, **days)
 
 
 def _stored(tx: Transaction, campaign_id: int) -> Campaign:

@@ -72,8 +72,19 @@ VALUES (
     :campaign_id, :position, :organization_id, :platform, :account_id, :external_id, :level, :valid_from, :valid_to
 );
 
+-- add_native_claim
+INSERT INTO native_claims (
+    campaign_id, position, organization_id, platform, account_key, level, native_key, valid_from, valid_to
+)
+VALUES (
+    :campaign_id, :position, :organization_id, :platform, :account_key, :level, :native_key, :valid_from, :valid_to
+);
+
 -- remove_platform_links
 DELETE FROM platform_links WHERE campaign_id = :campaign_id;
+
+-- remove_native_claims
+DELETE FROM native_claims WHERE campaign_id = :campaign_id;
 
 -- fetch_platform_links
 SELECT platform, account_id, external_id, level, valid_from, valid_to
@@ -84,14 +95,20 @@ ORDER BY position;
 -- find_claim
 -- Another campaign of the organization that claims the native campaign on one of the (inclusive) days.
 SELECT c.id, c.name
-FROM platform_links l
-JOIN campaigns c ON c.id = l.campaign_id
-WHERE l.organization_id = :organization_id
-  AND l.platform = :platform
-  AND l.account_id = :account_id
-  AND l.external_id = :external_id
-  AND l.campaign_id <> :campaign_id
-  AND COALESCE(l.valid_from, '0001-01-01') <= :last_day
-  AND COALESCE(l.valid_to, '9999-12-31') >= :first_day
+FROM native_claims n
+JOIN campaigns c ON c.id = n.campaign_id
+WHERE n.organization_id = :organization_id
+  AND n.platform = :platform
+  AND n.account_key = :account_key
+  AND n.level = :level
+  AND n.native_key = :native_key
+  AND n.campaign_id <> :campaign_id
+  AND COALESCE(n.valid_from, '0001-01-01') <= :last_day
+  AND COALESCE(n.valid_to, '9999-12-31') >= :first_day
 ORDER BY c.id
 LIMIT 1;
+
+-- claims_of_account
+SELECT campaign_id, level, native_key
+FROM native_claims
+WHERE organization_id = :organization_id AND platform = :platform AND account_key = :account_key;
