@@ -4,6 +4,7 @@ Entry points call ``open_app`` and hand the ``App`` down; tests call it with a d
 embedded until a server is named for it. Whoever opens an embedded store holds the data directory's lock.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -240,7 +241,13 @@ def _cache(settings: "Settings") -> "tuple[Cache, Check | None]":
     from campaignctl.adapters.cache.tiered import TieredCache
 
     redis = settings.redis
-    shared = RedisCache(redis.addr, username=redis.username, password=redis.password.get_secret_value(), db=redis.db)
+    shared = RedisCache(
+        redis.addr,
+        username=redis.username,
+        password=redis.password.get_secret_value(),
+        db=redis.db,
+        prefix=f"{_installation(settings)}:",
+    )
     return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
 
 
@@ -341,6 +348,11 @@ def _build(
 
 def _discard(answer: object) -> None:
     """A probe asks for the sake of asking."""
+
+
+def _installation(settings: "Settings") -> str:
+    """Tells installations apart that share a Redis: each counts its campaigns up from 1. Those of one share a key."""
+    return hashlib.blake2b(_jwt_key(settings).encode(), digest_size=8, person=b"cache").hexdigest()
 
 
 def _jwt_key(settings: "Settings") -> str:

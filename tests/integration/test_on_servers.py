@@ -4,16 +4,14 @@ Needs all four servers (``CA_TEST_KAFKA_BROKERS``, ``CA_TEST_CLICKHOUSE_HOST``, 
 ``CA_TEST_REDIS_ADDR``, with their ports and users); skipped by name otherwise.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.support.answers import decoded, differences
-from tests.support.deployment import needs_servers, own_places, running, signed_in
+from tests.support.answers import differences
+from tests.support.deployment import deployed, needs_servers, own_places
 from tests.support.program import Program
 from tests.support.scenarios import Scenario, load_scenario, scenario_folders
 from tests.support.thread import Client
@@ -35,17 +33,10 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     scenario = load_scenario(request.param)
     with ExitStack() as stack:
         settings = stack.enter_context(own_places())
-        program = Program(tmp_path_factory.mktemp(scenario.folder.name), settings)
-        program.run("init-schema")
-        program.run("init-schema", "--check")
-        for number in range(WORKERS):
-            stack.enter_context(running(program, f"work-{number}", "counting the events", "work"))
-        log = stack.enter_context(running(program, "serve", "serving on", "serve", "--port", "0"))
-        url = re.search(r"serving on (\S+)", log.read_text())
-        assert url is not None
-        client = Client(stack.enter_context(signed_in(url[1])))
+        home = tmp_path_factory.mktemp(scenario.folder.name)
+        program, client = stack.enter_context(deployed(home, settings, workers=WORKERS))
         assert client.create(scenario.campaigns) == list(range(1, len(scenario.campaigns) + 1))
-        client.put_rates(_rates(scenario.folder))
+        client.put_rates(scenario.rates)
         sent = client.send(scenario.lines)
         assert sent.refused == scenario.refused
         client.wait(sent.positions, 1)
@@ -76,7 +67,3 @@ def test_a_command_beside_the_servers_reads_the_same_rows(played: Played) -> Non
 def _rows(answer: object) -> list[list[int]]:
     assert isinstance(answer, dict)
     return [list(row.values()) if isinstance(row, dict) else list(row) for row in answer["rows"]]
-
-
-def _rates(folder: Path) -> list[dict[str, object]]:
-    return [{**rate, "rate": str(rate["rate"])} for rate in decoded((folder / "rates.json").read_bytes())]

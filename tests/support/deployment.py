@@ -1,12 +1,13 @@
 """The product on real servers, in places of a test's own: databases, topics, processes, a person who signs in."""
 
 import os
+import re
 import secrets
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import clickhouse_connect
@@ -15,9 +16,11 @@ import pytest
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.event_log.kafka import KafkaEventLog
 from campaignctl.api_client import ApiClient
+from campaignctl.errors import Unavailable
 from tests.support.postgresql import own_database, server_in_environment
 from tests.support.program import Program
 from tests.support.services import SERVERS, unset, using
+from tests.support.thread import Client
 
 _START_TIMEOUT_S = 60.0
 
@@ -62,6 +65,35 @@ def own_places() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def deployed(home: Path, settings: dict[str, str], *, workers: int) -> Iterator[tuple[Program, Client]]:
+    """Schema, so many workers and an API process in places that ``own_places`` gave; a client that has signed in."""
+    program = Program(home, settings)
+    with ExitStack() as stack:
+        program.run("init-schema")
+        program.run("init-schema", "--check")
+        for number in range(workers):
+            stack.enter_context(running(program, f"work-{number}", "counting the events", "work"))
+        log = stack.enter_context(running(program, "serve", "serving on", "serve", "--port", "0"))
+        url = re.search(r"serving on (\S+)", log.read_text())
+        assert url is not None
+        _wait_until_ready(url[1])
+        yield program, Client(stack.enter_context(signed_in(url[1])))
+
+
+def _wait_until_ready(url: str) -> None:
+    """Return when ``/health/ready`` says so: a server begins to listen before it has asked its stores."""
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    with ApiClient(url) as anyone:
+        while True:
+            try:
+                anyone.get("/health/ready")
+                return
+            except Unavailable:
+                assert time.monotonic() < deadline_s, "the server did not become ready"
+                time.sleep(0.1)
+
+
+@contextmanager
 def running(program: Program, name: str, ready: str, *arguments: str) -> Iterator[Path]:
     """A process of the program for the length of a ``with``; SIGTERM ends it, with exit code 143."""
     log = program.home / f"{name}.log"
@@ -103,3 +135,21 @@ def signed_in(url: str) -> Iterator[ApiClient]:
         anyone.post("/api/v1/auth/register", credentials)
     with ApiClient(url, sign_in(), renew=sign_in, timeout_s=60.0) as api:
         yield api
+
+
+def wait_until_counted(settings: dict[str, str], *, timeout_s: float = 120.0) -> None:
+    """Return when the group has counted the whole log: also what lay in a strange partition and was produced again."""
+    log = KafkaEventLog([settings["CA_KAFKA_BROKERS"]], SystemClock())
+    topic, group = settings["CA_KAFKA_EVENTS_TOPIC"], settings["CA_KAFKA_GROUP_ID"]
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        while True:
+            ends = log.watermarks(topic)
+            committed = log.committed(topic, group)
+            left = {p: end.end - (committed[p].offset if p in committed else 0) for p, end in ends.items()}
+            if not any(left.values()) and log.watermarks(topic) == ends:
+                return
+            assert time.monotonic() < deadline_s, f"records by partition that are not counted: {left}"
+            time.sleep(0.2)
+    finally:
+        log.close()

@@ -29,6 +29,7 @@ class Scenario:
 
     folder: Path
     campaigns: list[dict[str, Any]]
+    rates: list[dict[str, Any]]
     events_file: Path
     lines: list[bytes]
     """As they are in the file, without the line's end."""
@@ -58,6 +59,7 @@ def load_scenario(folder: Path) -> Scenario:
     return Scenario(
         folder=folder,
         campaigns=decoded((folder / "campaigns.json").read_bytes()),
+        rates=[{**rate, "rate": str(rate["rate"])} for rate in decoded((folder / "rates.json").read_bytes())],
         events_file=events_file,
         lines=lines,
         refused=[(line, code) for line, code in refused],

@@ -1,0 +1,78 @@
+"""Events that a plain Kafka producer writes, into whatever partition: the answers are the same."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from tests.support.answers import decoded, differences
+from tests.support.deployment import deployed, needs_servers, own_places, wait_until_counted
+from tests.support.scenarios import EXAMPLE, Scenario, load_scenario
+from tests.support.thread import Client
+
+SAMPLES = os.environ.get("CA_TEST_SAMPLES")
+FOLDER = Path(SAMPLES) / "steady" if SAMPLES else EXAMPLE
+"""All copies of an event say the same in it, so that their order does not matter."""
+
+pytestmark = [needs_servers, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a producer that knows nothing of campaigns places its records."""
+
+    partitioner: str
+    key: str | None
+    """The member of the event that is the record's key."""
+
+    def __str__(self) -> str:
+        return f"{self.partitioner}-{self.key or 'no'}-key"
+
+
+WAYS = (Way("consistent_random", "campaign_id"), Way("random", "event_id"), Way("consistent_random", None))
+
+
+@pytest.fixture(params=WAYS, ids=str)
+def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Scenario, Client]]:
+    scenario = load_scenario(FOLDER)
+    with own_places() as settings, deployed(tmp_path, settings, workers=2) as (_, client):
+        assert client.create(scenario.campaigns) == list(range(1, len(scenario.campaigns) + 1))
+        client.put_rates(scenario.rates)
+        _produce(settings, scenario.lines, request.param)
+        wait_until_counted(settings, timeout_s=240.0)
+        yield scenario, client
+
+
+def test_every_answer_is_exact(counted: tuple[Scenario, Client]) -> None:
+    scenario, client = counted
+    for question in scenario.questions:
+        found = differences(client.ask(question.path, question.params), question.expected)
+        assert not found, f"{question}: {found[:5]}"
+
+
+def _produce(settings: dict[str, str], lines: list[bytes], way: Way) -> None:
+    producer = Producer(
+        {
+            "bootstrap.servers": settings["CA_KAFKA_BROKERS"],
+            "partitioner": way.partitioner,
+            "linger.ms": 20,
+            "compression.type": "zstd",
+        }
+    )
+    for line in lines:
+        producer.poll(0)
+        producer.produce(settings["CA_KAFKA_EVENTS_TOPIC"], line, key=_key(line, way.key))
+    assert producer.flush(60) == 0
+    producer.close()
+
+
+def _key(line: bytes, member: str | None) -> bytes | None:
+    if member is None:
+        return None
+    try:
+        return str(decoded(line)[member]).encode()
+    except (ValueError, KeyError, TypeError, RecursionError):  # one that is refused whatever its key
+        return None
