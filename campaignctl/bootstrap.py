@@ -318,11 +318,14 @@ def _build(
         idempotency=IdempotencyService(metadata),
         insights=InsightService(
             analytics,
+            analytics,
             metadata,
             cache,
             clock,
             rules=InsightRules(
-                max_rate_age_days=settings.currency.max_rate_age_days, retention_days=events.retention_days
+                max_rate_age_days=settings.currency.max_rate_age_days,
+                retention_days=events.retention_days,
+                lookback_days=settings.lookback_days,
             ),
             cursor_key=jwt_key.encode(),
         ),

@@ -2,7 +2,6 @@
 
     CampaignctlError              code, message, hint
     ├── InvalidInput              one or more fields of the caller's input are wrong   (HTTP 422, exit 2)
-    │   └── NotAvailableYet       the question is right, this version cannot answer it yet
     ├── MalformedRequest          the input does not parse at all                      (HTTP 400, exit 2)
     ├── TooLarge                  the input is larger than the documented bound        (HTTP 413, exit 2)
     ├── NotSignedIn               no credentials, or credentials that no longer hold   (HTTP 401, exit 4)
@@ -73,10 +72,6 @@ class InvalidInput(CampaignctlError):
     @classmethod
     def of(cls, field: str, message: str) -> "InvalidInput":
         return cls([FieldError(field, message)])
-
-
-class NotAvailableYet(InvalidInput):
-    code = "not_available_yet"
 
 
 class MalformedRequest(CampaignctlError):

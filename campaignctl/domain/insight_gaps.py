@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from campaignctl.domain.insight_sums import STREAMED, UNKNOWN, StoredSums, joined, keys_of, wide_of
 from campaignctl.domain.insights import Dimension, Fill, GroupValue, InsightQuery, Metric
-from campaignctl.domain.periods import Bucket, DayRange, local_day
+from campaignctl.domain.periods import Bucket, DayRange, day_start, local_day
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -42,11 +42,6 @@ def expired_days(days: DayRange, zone: ZoneInfo, horizon: datetime) -> DayRange 
 def days_around(days: DayRange) -> DayRange:
     """The days of any zone that share an instant with the days of another one: zones are up to 26 hours apart."""
     return DayRange(days.first - 2 * _DAY, days.last + 2 * _DAY)
-
-
-def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a day in a zone, in UTC."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def days_sharing(day: date, own: ZoneInfo, asked: ZoneInfo) -> Iterator[date]:

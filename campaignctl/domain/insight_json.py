@@ -104,10 +104,10 @@ def _freshness(freshness: Freshness) -> str:
         {
             "platform": _text(freshness.platform),
             "last_event_at": _instant(freshness.last_event_us),
-            "last_report_at": "null",
+            "last_report_at": _instant(freshness.last_report_us),
             "data_through": _day(freshness.data_through),
             "finality": "null" if freshness.finality is None else _text(freshness.finality),
-            "expected_final_at": "null",
+            "expected_final_at": "null" if freshness.expected_final_at is None else _time(freshness.expected_final_at),
         }
     )
 
@@ -115,7 +115,11 @@ def _freshness(freshness: Freshness) -> str:
 def _instant(epoch_us: int | None) -> str:
     if epoch_us is None:
         return "null"
-    return _text((_EPOCH + timedelta(microseconds=epoch_us)).isoformat().replace("+00:00", "Z"))
+    return _time(_EPOCH + timedelta(microseconds=epoch_us))
+
+
+def _time(instant: datetime) -> str:
+    return _text(instant.isoformat().replace("+00:00", "Z"))
 
 
 def _day(day: date | None) -> str:

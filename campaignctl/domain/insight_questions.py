@@ -25,7 +25,7 @@ from campaignctl.domain.periods import DayRange, Granularity, WeekStart, local_d
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.regions import normalize_region
 from campaignctl.domain.timezones import known_timezones, nearest_timezone
-from campaignctl.errors import FieldError, InvalidInput, NotAvailableYet
+from campaignctl.errors import FieldError, InvalidInput
 
 PARAMETERS = (
     "start_date",
@@ -86,8 +86,7 @@ def parse_query(
     """The question, complete. ``facts`` are the settings of its campaigns.
 
     ``now`` is the present: what depends on it follows ``as_of`` where that is given. Raises ``InvalidInput`` that
-    names every parameter that is wrong, ``NotAvailableYet`` for a question that this version cannot answer. Parameters
-    it does not know are left to the caller.
+    names every parameter that is wrong. Parameters it does not know are left to the caller.
     """
     reader = _Reader(parameters)
     as_of = _as_of(reader, now)
@@ -122,9 +121,6 @@ def parse_query(
     reader.raise_errors()
     if query.earlier_days is not None and query.earlier_days.first < _FIRST_DAY:
         raise InvalidInput.of("compare", f"would reach back before {_FIRST_DAY}")
-    if query.source is Source.REPORT:
-        message = "reports of the ad platforms are not available in this version; use auto or stream"
-        raise NotAvailableYet([FieldError("source", message)])
     return query
 
 

@@ -41,6 +41,11 @@ class WideSums:
     def added_up(self) -> int:
         return (int(self.high.sum()) << LIMB_BITS) + int(self.low.sum())
 
+    def any_but_zero(self) -> NDArray[np.bool_]:
+        """Which of them are not 0."""
+        differs: NDArray[np.bool_] = (self.high + (self.low >> LIMB_BITS) != 0) | (self.low % (1 << LIMB_BITS) != 0)
+        return differs
+
     def only(self, rows: NDArray[np.bool_]) -> "WideSums":
         """0 in all other rows."""
         return WideSums(np.where(rows, self.high, 0), np.where(rows, self.low, 0))

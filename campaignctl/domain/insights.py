@@ -1,6 +1,5 @@
 """Insights: what can be asked, and what is answered. Sums are exact integers, everything else is made from them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -232,12 +231,16 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Freshness:
     platform: str
-    last_event_us: int | None
+    last_event_us: int | None = None
     """Epoch microseconds of the newest event that counts; None when there is none."""
-    data_through: date | None
-    """The last day that is over, in the asked zone; None without any data."""
-    finality: Finality | None
+    last_report_us: int | None = None
+    """When a fetch last succeeded; None when there was none."""
+    data_through: date | None = None
+    """The last day that is no longer live; None without any data."""
+    finality: Finality | None = None
     """That day's."""
+    expected_final_at: datetime | None = None
+    """When that day's report is, or was, final; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,19 +263,3 @@ class Insights:
     freshness: tuple[Freshness, ...]
     warnings: tuple[Warning_, ...]
     """By code."""
-
-
-def freshness_of(query: InsightQuery, linked: frozenset[str], newest_us: Mapping[str, int]) -> tuple[Freshness, ...]:
-    """For the platforms asked, or else for those that are linked or have data; by name.
-
-    ``newest_us`` has the newest event of each platform that has any.
-    """
-    yesterday = DayRange(query.today, query.today).before()
-    found = []
-    for platform in query.platforms or sorted(linked | newest_us.keys()):
-        newest = newest_us.get(platform)
-        if newest is None:
-            found.append(Freshness(platform, None, None, None))
-        else:
-            found.append(Freshness(platform, newest, yesterday.last, query.finality(yesterday)))
-    return tuple(found)

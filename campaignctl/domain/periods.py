@@ -6,7 +6,7 @@ here, so it needs no time zone database of its own.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -129,6 +129,11 @@ def timeline_of_buckets(buckets: Sequence[Bucket], days: DayRange, zone: ZoneInf
 
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a day in a zone, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def day_number(day: date) -> int:

@@ -63,6 +63,12 @@ class CampaignFactsStore(Protocol):
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None: ...
 
 
+class LinkStore(Protocol):
+    def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
+        """What each of the campaigns claims, in the order in which it was given; without those that claim nothing."""
+        ...
+
+
 class RateStore(Protocol):
     def put_rates(self, organization_id: int, rates: Sequence[Rate], /) -> None:
         """Add or replace by (day, currency, base); raises the organization's rates version."""
@@ -335,6 +341,7 @@ class MetadataStore(
     MembershipStore,
     CampaignRecords,
     CampaignFactsStore,
+    LinkStore,
     RateRecords,
     IdempotencyStore,
     JobRecords,

@@ -1,56 +1,40 @@
 """Computing one answer about insights: what is asked of the stores, and what is made of it.
 
-One statement answers for the sums, a second one for the range to compare with. Where raw records have expired, one more
-asks the rollup on which of these days there was anything at all.
+Links are read first, for the native campaigns whose reports may stand in place of the stream. Where nothing was ever
+fetched, one statement answers for the sums, and a second one for the range to compare with.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
-from campaignctl.domain.insight_gaps import Gap, days_around, days_sharing, expired_days, with_gaps
+import msgspec
+
+from campaignctl.domain.insight_freshness import Reported, days_in_doubt, freshness_of
 from campaignctl.domain.insight_rates import Conversions, RateTable
-from campaignctl.domain.insight_rows import RowTable
-from campaignctl.domain.insight_sums import StoredSums
-from campaignctl.domain.insight_warnings import raw_expired
 from campaignctl.domain.insights import (
     Comparison,
-    Dimension,
     Fill,
     Freshness,
     InsightQuery,
     Insights,
-    Warning_,
-    freshness_of,
 )
-from campaignctl.domain.periods import (
-    Bucket,
-    Granularity,
-    Timeline,
-    buckets_of_days,
-    buckets_of_hours,
-    timeline_of_buckets,
-    timeline_of_days,
-)
-from campaignctl.ports.analytics import InsightStore, SumsQuestion
+from campaignctl.ports.analytics import InsightStore
 from campaignctl.ports.cache import Cache
-from campaignctl.ports.metadata import CampaignFactsStore, RateStore
+from campaignctl.ports.metadata import CampaignFactsStore, LinkStore, RateStore
 from campaignctl.services.insight_cursors import InsightCursors
+from campaignctl.services.insight_ranges import QUARTER_S, RangeReader, as_of_us
+from campaignctl.services.insight_reports import Claim, ReportReader
 from campaignctl.services.insight_scope import Scope
 
 CACHE_TTL_S = 300.0
-QUARTER_S = 900
-"""Days and hours begin, in every zone, at quarters of an hour of UTC."""
 _KEY_VERSION = "insights:v2"
-_DAY = timedelta(days=1)
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
-class InsightMetadata(CampaignFactsStore, RateStore, Protocol):
+class InsightMetadata(CampaignFactsStore, LinkStore, RateStore, Protocol):
     """What insights need of the metadata store."""
 
 
@@ -61,15 +45,26 @@ class InsightRules:
     max_rate_age_days: int = 7
     retention_days: int = 400
     """How long raw events are kept."""
+    lookback_days: Mapping[str, int] = field(
+        default_factory=lambda: {"meta": 28, "google": 30, "linkedin": 7, "tiktok": 7}
+    )
+    """By platform, after how many days a report is final."""
 
 
 class InsightAnswers:
     """May be used by several threads."""
 
     def __init__(
-        self, store: InsightStore, metadata: InsightMetadata, cache: Cache, cursors: InsightCursors, rules: InsightRules
+        self,
+        store: InsightStore,
+        reports: ReportReader,
+        metadata: InsightMetadata,
+        cache: Cache,
+        cursors: InsightCursors,
+        rules: InsightRules,
     ) -> None:
         self._store = store
+        self._reports = reports
         self._metadata = metadata
         self._cache = cache
         self._cursors = cursors
@@ -79,17 +74,22 @@ class InsightAnswers:
         asked = asked_text(query, scope)
         after = self._cursors.decode(query.cursor, asked) if query.cursor is not None else None
         conversions = Conversions(self._rates(query, scope))
-        answer = _Answer(self._store, scope, self._rules, conversions)
+        claims = self._reports.claims(scope)
+        freshness = self._freshness(query, scope, claims)
+        fetched = [one.platform for one in freshness if one.last_report_us is not None]
+        claims = [one for one in claims if one.native.platform in fetched]
+        answer = RangeReader(self._store, self._reports, scope, claims, conversions, self._rules.retention_days)
         table = answer.table(query)
         rows, last = table.page(after)
+        known = {one.platform: one for one in freshness}
         return Insights(
             query=query,
             rows=tuple(rows),
             totals=table.totals,
             comparison=_comparison(query, answer),
             next_cursor=None if last is None else self._cursors.encode(last, asked),
-            freshness=self._freshness(query, scope),
-            warnings=tuple(sorted(answer.warnings(), key=lambda warning: warning.code)),
+            freshness=tuple(known.get(one, Freshness(one)) for one in query.platforms or known),
+            warnings=tuple(sorted(answer.warnings(query), key=lambda warning: warning.code)),
         )
 
     def _rates(self, query: InsightQuery, scope: Scope) -> RateTable:
@@ -102,69 +102,25 @@ class InsightAnswers:
         _, rates = self._metadata.rates_between(scope.organization_id, query.currency, first, query.days.last)
         return RateTable(query.currency, rates, max_age_days)
 
-    def _freshness(self, query: InsightQuery, scope: Scope) -> tuple[Freshness, ...]:
-        """The newest events are the same for every question about the same data."""
-        as_of_us = _as_of_us(query)
-        key = cache_key(f"freshness {as_of_us}", scope.versions(0))
+    def _freshness(self, query: InsightQuery, scope: Scope, claims: Sequence[Claim]) -> list[Freshness]:
+        """Of every platform that is linked or has data: the same for all questions of one zone about the same data."""
+        asked = f"freshness {as_of_us(query)} {query.zone.key} {moment_text(query)} {self._rules}"
+        key = cache_key(asked, scope.versions(0))
         kept = self._cache.get(key)
-        if kept is None:
-            kept = json.dumps(dict(self._store.newest_events(query.campaign_ids, as_of_us))).encode()
-            self._cache.put(key, kept, CACHE_TTL_S)
-        return freshness_of(query, scope.linked_platforms, json.loads(kept))
-
-
-class _Answer:
-    """One answer in the making: its ranges share what they warn of."""
-
-    def __init__(self, store: InsightStore, scope: Scope, rules: InsightRules, conversions: Conversions) -> None:
-        self._store = store
-        self._scope = scope
-        self._rules = rules
-        self._conversions = conversions
-        self._expired: set[date] = set()
-
-    def warnings(self) -> list[Warning_]:
-        found = self._conversions.warnings()
-        if self._expired:
-            found.append(raw_expired(self._expired, self._rules.retention_days))
+        if kept is not None:
+            return msgspec.json.decode(kept, type=list[Freshness])
+        everywhere = replace(query, platforms=())
+        doubtful = days_in_doubt(query.today)
+        reports = self._reports.read(claims, scope, everywhere, doubtful, by_country=False)
+        newest_us = self._store.newest_events(query.campaign_ids, as_of_us(query))
+        reported: dict[str, list[Reported]] = {}
+        for (campaign, platform), cells in reports.cells.items():
+            last_us = reports.last_fetched_us.get((campaign, platform))
+            reported.setdefault(platform, []).append(Reported(cells, last_us))
+        platforms = sorted(scope.linked_platforms | newest_us.keys())
+        found = freshness_of(platforms, query.today, newest_us, reported, campaigns=len(scope.facts))
+        self._cache.put(key, msgspec.json.encode(found), CACHE_TTL_S)
         return found
-
-    def table(self, query: InsightQuery) -> RowTable:
-        buckets, timeline = _buckets(query)
-        sums = self._streamed(query, buckets, timeline)
-        gaps = [] if self._scope.fits_rollup(query) and timeline is None else self._gaps(query)
-        self._expired.update(gap.day for gap in gaps)
-        return RowTable(query, buckets, with_gaps(sums, query, buckets, gaps), self._conversions)
-
-    def _streamed(self, query: InsightQuery, buckets: Sequence[Bucket], timeline: Timeline | None) -> StoredSums:
-        question = _sums_question(query)
-        if timeline is None and self._scope.fits_rollup(query):
-            starts = [bucket.days.first for bucket in buckets]
-            return self._store.sums_by_day(question, starts, query.days.last + _DAY)
-        timeline = timeline or timeline_of_buckets(buckets, query.days, query.zone)
-        return self._store.sums_by_time(question, timeline, timeline_of_days(query.days, query.zone))
-
-    def _gaps(self, query: InsightQuery) -> list[Gap]:
-        """What the rollup knows of on the days whose raw records may be gone."""
-        now = _quarter(query.asked_at)
-        expired = expired_days(query.days, query.zone, now - timedelta(days=self._rules.retention_days))
-        if expired is None:
-            return []
-        group_by = [Dimension.CAMPAIGN, Dimension.PLATFORM]
-        if Dimension.REGION in query.group_by:
-            group_by.append(Dimension.REGION)
-        around = list(days_around(expired))
-        question = replace(_sums_question(query), group_by=group_by, as_of_us=None)
-        sums = self._store.sums_by_day(question, around, around[-1] + _DAY)
-        gaps = set()
-        for row, number in enumerate(sums.bucket.tolist()):
-            values = [keys.names[keys.codes[row]] for keys in sums.groups]
-            campaign, platform, region = int(values[0]), str(values[1]), str(values[2]) if len(values) > 2 else ""
-            own = ZoneInfo(self._scope.facts[campaign].timezone)
-            for day in days_sharing(around[number], own, query.zone):
-                if expired.first <= day <= expired.last:
-                    gaps.add(Gap(day, campaign, platform, region))
-        return list(gaps)
 
 
 def asked_text(query: InsightQuery, scope: Scope) -> str:
@@ -205,33 +161,11 @@ def _members(query: InsightQuery) -> list[object]:
         query.fill,
         query.sort,
         query.order,
-        _as_of_us(query),
+        as_of_us(query),
     ]
 
 
-def _as_of_us(query: InsightQuery) -> int | None:
-    return None if query.as_of is None else (query.as_of - _EPOCH) // _MICROSECOND
-
-
-def _quarter(instant: datetime) -> datetime:
-    """The quarter of an hour that an instant lies in: answers are kept that long."""
-    return datetime.fromtimestamp(int(instant.timestamp()) // QUARTER_S * QUARTER_S, UTC)
-
-
-def _buckets(query: InsightQuery) -> tuple[Sequence[Bucket], Timeline | None]:
-    """The buckets of the range; and when they are, where they are hours."""
-    if query.granularity is Granularity.HOURLY:
-        return buckets_of_hours(query.days, query.zone)
-    return buckets_of_days(query.days, query.granularity, query.week_start), None
-
-
-def _sums_question(query: InsightQuery) -> SumsQuestion:
-    return SumsQuestion(
-        query.campaign_ids, query.platforms, query.regions, query.group_by, query.currency, _as_of_us(query)
-    )
-
-
-def _comparison(query: InsightQuery, answer: _Answer) -> Comparison | None:
+def _comparison(query: InsightQuery, answer: RangeReader) -> Comparison | None:
     if query.compare is None or query.earlier_days is None:
         return None
     earlier = replace(query, days=query.earlier_days, fill=Fill.NONE, compare=None)

@@ -34,6 +34,7 @@ from campaignctl.services.insight_answers import (
     moment_text,
 )
 from campaignctl.services.insight_cursors import InsightCursors
+from campaignctl.services.insight_reports import ReportedDays, ReportReader
 from campaignctl.services.insight_scope import Scope
 from campaignctl.services.last_answers import LastAnswers, pack, unpack
 
@@ -56,6 +57,7 @@ class InsightService:
     def __init__(
         self,
         store: InsightStore,
+        reports: ReportedDays,
         metadata: InsightMetadata,
         cache: Cache,
         clock: Clock,
@@ -67,7 +69,14 @@ class InsightService:
         self._cache = cache
         self._clock = clock
         self._rules = rules
-        self._answers = InsightAnswers(store, metadata, cache, InsightCursors(cursor_key), rules)
+        self._answers = InsightAnswers(
+            store,
+            ReportReader(reports, metadata, rules.lookback_days),
+            metadata,
+            cache,
+            InsightCursors(cursor_key),
+            rules,
+        )
         self._flights = _Flights()
         self._last: LastAnswers[_Asked] = LastAnswers(cache, clock)
 
@@ -77,8 +86,8 @@ class InsightService:
         """Answer a question as a query string or flags put it, each parameter with all its values.
 
         About one campaign, or (``campaign_id`` None) about those that the parameter ``campaign`` names, all of the
-        actor's without it. Raises ``NotFound`` for a campaign that is not there or not the actor's, ``InvalidInput``,
-        ``NotAvailableYet`` or ``Unavailable``.
+        actor's without it. Raises ``NotFound`` for a campaign that is not there or not the actor's, ``InvalidInput``
+        or ``Unavailable``.
         """
         actor.require(Role.VIEWER)
         wanted = [campaign_id] if campaign_id is not None else parse_campaign_ids(parameters)

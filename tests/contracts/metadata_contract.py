@@ -454,6 +454,17 @@ class MetadataContract:
             assert stored is not None
             assert stored.timezone == told
 
+    def test_links_of_campaigns(self, metadata: MetadataStore, organization: int) -> None:
+        made = metadata.add_campaign(organization, FULL_DRAFT)
+        bare = metadata.add_campaign(organization, CampaignDraft("bare"))
+        assert isinstance(made, Campaign)
+        assert isinstance(bare, Campaign)
+        other = metadata.add_campaign(organization, CampaignDraft("other", (link("c2"), link("c0"))))
+        assert isinstance(other, Campaign)
+        found = metadata.links_of([other.id, made.id, bare.id, 77, 2**70])
+        assert found == {made.id: list(FULL_DRAFT.platforms), other.id: [link("c2"), link("c0")]}
+        assert metadata.links_of([]) == {}
+
     def test_facts(self, metadata: MetadataStore, organization: int) -> None:
         made = self.add(metadata, organization, FULL_DRAFT)
         bare = self.add(metadata, organization, CampaignDraft("bare"))

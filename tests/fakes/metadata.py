@@ -1,9 +1,10 @@
 """Campaign settings in memory."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from campaignctl.domain.campaigns import PlatformLink
 from campaignctl.errors import Unavailable
 from campaignctl.ports.metadata import CampaignFacts
 from campaignctl.ports.reports import NativeCampaign
@@ -18,13 +19,22 @@ class FakeCampaigns:
         self.claims: dict[NativeCampaign, int] = {}
         self.asked: Counter[int] = Counter()
         self.bumps: Counter[int] = Counter()
+        self.links: dict[int, list[PlatformLink]] = {}
         self.down = False
 
     def add(
-        self, campaign_id: int, *, timezone: str = "UTC", currency: str = "USD", organization_id: int = 1
+        self,
+        campaign_id: int,
+        *,
+        timezone: str = "UTC",
+        currency: str = "USD",
+        organization_id: int = 1,
+        links: Sequence[PlatformLink] = (),
     ) -> CampaignFacts:
-        facts = CampaignFacts(campaign_id, organization_id, timezone, currency, (), 1, 0)
+        platforms = tuple(sorted({str(link.platform) for link in links}))
+        facts = CampaignFacts(campaign_id, organization_id, timezone, currency, platforms, 1, 0)
         self.facts[campaign_id] = facts
+        self.links[campaign_id] = list(links)
         return facts
 
     def remove(self, campaign_id: int) -> None:
@@ -51,6 +61,10 @@ class FakeCampaigns:
             for native, campaign_id in self.claims.items()
             if native in natives or replace(native, native_id="") in natives
         }
+
+    def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
+        self._check()
+        return {one: self.links[one] for one in campaign_ids if self.links.get(one)}
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         self._check()

@@ -8,7 +8,7 @@ from tests.fakes.metadata import FakeCampaigns
 
 
 class FakeInsightMetadata(FakeCampaigns):
-    """A ``CampaignFactsStore`` that is a ``RateStore`` too."""
+    """A ``CampaignFactsStore`` and ``LinkStore`` that is a ``RateStore`` too."""
 
     def __init__(self) -> None:
         super().__init__()

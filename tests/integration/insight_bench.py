@@ -39,7 +39,13 @@ class InsightBench:
         self.metadata = FakeInsightMetadata()
         self.cache = InProcessCache(64 * 1024 * 1024)
         self.service = InsightService(
-            self.store, self.metadata, self.cache, clock, rules=InsightRules(), cursor_key=b"a secret of the bench"
+            self.store,
+            self.store,
+            self.metadata,
+            self.cache,
+            clock,
+            rules=InsightRules(),
+            cursor_key=b"a secret of the bench",
         )
         self._offset = 0
 

@@ -14,7 +14,7 @@ from campaignctl.domain.insight_questions import (
 )
 from campaignctl.domain.insights import Compare, Dimension, Fill, InsightQuery, Metric, Order, Ratio, Source
 from campaignctl.domain.periods import DayRange, Granularity, WeekStart
-from campaignctl.errors import InvalidInput, NotAvailableYet
+from campaignctl.errors import InvalidInput
 from campaignctl.ports.metadata import CampaignFacts
 
 NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)  # the 24th in India
@@ -205,16 +205,8 @@ def test_without_campaigns_there_is_an_answer_too() -> None:
     assert (query.zone.key, query.currency, query.several) == ("UTC", "USD", True)
 
 
-@pytest.mark.parametrize(("params", "field"), [({"source": "report"}, "source")])
-def test_what_this_version_cannot_answer(params: dict[str, str], field: str) -> None:
-    with pytest.raises(NotAvailableYet) as caught:
-        ask(**params)
-    assert caught.value.code == "not_available_yet"
-    assert [error.field for error in caught.value.errors] == [field]
-
-
-def test_what_is_wrong_is_said_before_what_is_not_there_yet() -> None:
-    assert list(refused(source="report", granularity="yearly")) == ["granularity"]
+def test_reports_may_be_asked_alone() -> None:
+    assert ask(source="report").source is Source.REPORT
 
 
 def test_ids_of_campaigns() -> None:

@@ -17,7 +17,6 @@ SECRET = "10.1.2.3:5432 password=hunter2"
     ("error", "status"),
     [
         (errors.InvalidInput.of("name", "is required"), 422),
-        (errors.NotAvailableYet.of("source", "cannot be asked yet"), 422),
         (errors.MalformedRequest("no JSON"), 400),
         (errors.TooLarge("too large"), 413),
         (errors.NotSignedIn("who are you"), 401),

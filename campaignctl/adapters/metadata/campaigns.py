@@ -142,6 +142,12 @@ class CampaignTables(Tables):
                         claiming.add(row["campaign_id"])
         return claiming
 
+    def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
+        ids = sorted(filter(is_id, set(campaign_ids)))
+        with self._database.reading() as tx:
+            found = {id_: list(map(_link, tx.all("fetch_platform_links", campaign_id=id_))) for id_ in ids}
+        return {id_: links for id_, links in found.items() if links}
+
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         with self._database.writing() as tx:
             for campaign_id in sorted(filter(is_id, set(campaign_ids))):
@@ -229,6 +235,11 @@ def _link(row: Row) -> PlatformLink:
 def _read_facts(tx: Transaction, campaign_ids: Collection[int]) -> tuple[dict[int, CampaignFacts], set[int]]:
     ids = filter(is_id, set(campaign_ids))
     return facts_of(row for id_ in ids for row in tx.all("fetch_campaign_facts", campaign_id=id_))
+
+
+def links_by_campaign(rows: Iterable[Row]) -> dict[int, list[PlatformLink]]:
+    """``rows`` of links with their ``campaign_id``, those of a campaign together."""
+    return {campaign_id: list(map(_link, group)) for campaign_id, group in groupby(rows, key=itemgetter("campaign_id"))}
 
 
 def facts_of(rows: Iterable[Row]) -> tuple[dict[int, CampaignFacts], set[int]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
-from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of
+from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, links_by_campaign
 from campaignctl.adapters.metadata.database import is_id
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
@@ -17,6 +17,7 @@ from campaignctl.adapters.metadata.postgresql_server import ACQUIRE_S, ANSWER_S,
 from campaignctl.adapters.metadata.rates import RateTables
 from campaignctl.adapters.metadata.sessions import SessionTables
 from campaignctl.adapters.metadata.users import UserTables
+from campaignctl.domain.campaigns import PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
@@ -120,6 +121,10 @@ class PostgreSQLMetadata(
 
     def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         return self._facts(campaign_ids)[0]
+
+    def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
+        with self._server.reading() as tx:
+            return links_by_campaign(tx.all_over("fetch_links_of_campaigns", campaign_ids=_ids(campaign_ids)))
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         with self._server.writing() as tx:

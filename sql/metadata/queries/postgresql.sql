@@ -86,6 +86,13 @@ LEFT JOIN platform_links l ON l.campaign_id = c.id
 WHERE c.id = ANY(CAST(:campaign_ids AS BIGINT[]))
 ORDER BY c.id, l.platform;
 
+-- fetch_links_of_campaigns
+-- As fetch_platform_links, of many.
+SELECT campaign_id, platform, account_id, external_id, level, valid_from, valid_to
+FROM platform_links
+WHERE campaign_id = ANY(CAST(:campaign_ids AS BIGINT[]))
+ORDER BY campaign_id, position;
+
 -- mark_campaigns_as_having_events
 UPDATE campaigns SET has_events = 1
 FROM (
