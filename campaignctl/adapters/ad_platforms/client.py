@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, ParamSpec, TypeVar
 
 import httpx2
@@ -77,6 +77,10 @@ def credential(access: AccountAccess, name: str, *, default: str | None = None) 
             hint=f"give the account a new {name}",
         )
     return value
+
+
+def signed(call: Call, token: str) -> Call:
+    return replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"})
 
 
 def json_of(answer: Answer) -> "Any | Retry":

@@ -113,11 +113,13 @@ class Hold:
 class TooMuch(Exception):
     """The platform cannot answer a request of this size. Never leaves the adapter."""
 
-    def __init__(self, reason: str, *, smaller_pages_help: bool = False) -> None:
+    def __init__(self, reason: str, *, smaller_pages_help: bool = False, again_may_help: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.smaller_pages_help = smaller_pages_help
         """Whether asking for fewer rows a page may do."""
+        self.again_may_help = again_may_help
+        """Whether the same request may succeed: the answer broke off on its way."""
 
 
 Judge = Callable[[Answer], "_T | Retry | Hold"]
@@ -251,7 +253,7 @@ class Caller:
                 return self._exchange(call, url, until)
         except _Unreadable as error:
             if call.shrinkable and error.smaller_helps:
-                raise TooMuch(error.reason) from None
+                raise TooMuch(error.reason, again_may_help=not error.final) from None
             if error.final:
                 raise self.error(PlatformAnswerInvalid, call, error.reason) from None
             failure = Retry(error.reason)
