@@ -23,11 +23,13 @@ from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
+from campaignctl.services.freshness import FreshnessService
 from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
 from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightService
 from campaignctl.services.jobs import JobService
+from campaignctl.services.lag import LagService
 from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.members import MemberService
@@ -81,6 +83,8 @@ class App:
     letter_listing: LetterListing
     letter_purge: LetterPurge
     schema: SchemaService
+    lag: LagService
+    freshness: FreshnessService
     health: HealthService
     startup: Startup
 
@@ -281,10 +285,17 @@ def _build(
     jwt_key = _jwt_key(settings)
     hashing = PasswordHashing()
     limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
+    lag = LagService(
+        event_log,
+        topic=kafka.events_topic,
+        dead_letter_topic=kafka.dead_letter_topic,
+        group=kafka.group_id,
+        clock=clock,
+    )
     probes: dict[str, Callable[[], None]] = {
         "metadata": lambda: _discard(metadata.organizations()),
         "analytics": analytics.ping,
-        "event_log": lambda: _discard(event_log.watermarks(kafka.events_topic)),
+        "event_log": lag.look,
     }
     topics = topics_of(settings)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
@@ -344,6 +355,8 @@ def _build(
         letter_listing=LetterListing(letters, metadata),
         letter_purge=LetterPurge(letters, event_log),
         schema=schema,
+        lag=lag,
+        freshness=FreshnessService(analytics, metadata, clock),
         health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),
         startup=Startup(probes, lambda: check_schema(schema, event_log, topics), clock),
     )

@@ -42,6 +42,7 @@ from server.routes import (
     metrics,
     operator,
     rates,
+    system,
 )
 from server.schemas import component_schemas
 from server.security import Gatekeeper
@@ -77,6 +78,7 @@ _ROUTERS = (
     events,
     dead_letters,
     rates,
+    system,
     health,
     metrics,
     document,

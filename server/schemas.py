@@ -17,6 +17,7 @@ from campaignctl.domain.jobs import JobKind, JobStatus
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.users import Role
 from campaignctl.services.health import Status
+from server.schemas_system import FreshnessOut, SystemOut
 
 Amount = Annotated[float, WithJsonSchema({"type": "number", "description": "Exact, with at most 6 decimal places."})]
 AmountIn = Annotated[
@@ -358,6 +359,8 @@ class LiveOut(BaseModel):
 
 
 _SHOWN: tuple[type[BaseModel], ...] = (
+    SystemOut,
+    FreshnessOut,
     Problem,
     Registration,
     Login,

@@ -47,6 +47,8 @@ COMMANDS = (
     Entry("work", "campaignctl.cli.work", "Run a worker that counts what is in the event log.", _START),
     Entry("dashboard", "campaignctl.cli.dashboard", "Watch campaigns live in the terminal.", _ASK),
     Entry("insights", "campaignctl.cli.insights", "Ask for a campaign's numbers.", _ASK),
+    Entry("freshness", "campaignctl.cli.freshness", "Show how old the newest data is, by campaign and platform.", _ASK),
+    Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
     Entry("events", "campaignctl.cli.events", "Send events from a file or from standard input.", _FEED),
     Entry("dlq", "campaignctl.cli.dlq", "List, show and remove refused records.", _FEED),

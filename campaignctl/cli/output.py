@@ -101,6 +101,11 @@ class Output:
         """A line of data that has one form only."""
         self._stdout.write(text + "\n")
 
+    def clear(self) -> None:
+        """Empty the screen for the next look; nothing where no person looks."""
+        if self._stdout.isatty():
+            self._stdout.write("\x1b[H\x1b[2J")
+
     def note(self, text: str) -> None:
         """A line for the person on stderr; silenced by -q."""
         if not self._quiet:

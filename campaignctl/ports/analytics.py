@@ -197,6 +197,14 @@ class InsightStore(Protocol):
         ...
 
 
+class FreshnessStore(Protocol):
+    """How new the data is."""
+
+    def newest_events_by_campaign(self, campaign_ids: Sequence[int], /) -> Mapping[tuple[int, str], int]:
+        """Epoch microseconds of the newest event of each campaign and platform that has any."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SqlColumn:
     name: str

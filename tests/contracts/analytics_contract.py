@@ -450,6 +450,18 @@ class AnalyticsContract:
         assert store.newest_events([1]) == _newest([one for one in rows if one["campaign_id"] == 1])
         assert store.newest_events([99]) == {}
 
+    def test_the_newest_events_by_campaign(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(17, 100)
+        assert store.newest_events_by_campaign([1, 2]) == {}
+        store.append_events(event_rows(rows), "rows")
+        expected = {
+            (id_, platform): at_us
+            for id_ in _CAMPAIGNS
+            for platform, at_us in _newest([one for one in rows if one["campaign_id"] == id_]).items()
+        }
+        assert store.newest_events_by_campaign([*_CAMPAIGNS, 99]) == expected
+        assert store.newest_events_by_campaign([]) == {}
+
     def test_questions_and_batches_do_not_wait_for_each_other(self, harness: Harness) -> None:
         store = harness.open()
         rows = random_rows(16, 2_000)

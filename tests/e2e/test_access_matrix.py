@@ -37,6 +37,8 @@ LEAST_ROLE = {
     "getInsights": "viewer",
     "listRates": "viewer",
     "putRates": "analyst",
+    "getFreshness": "viewer",
+    "getSystem": "operator",
     "listJobs": "viewer",
     "getJob": "viewer",
     "cancelJob": "operator",

@@ -8,16 +8,17 @@ from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
 from campaignctl.adapters.analytics.landed_reports import LandedReports
 from campaignctl.adapters.analytics.migrations import MigrationLock, SchemaTables, alone
+from campaignctl.adapters.analytics.newest import NewestEvents
 from campaignctl.adapters.analytics.questions import EventSums
 from campaignctl.adapters.analytics.report_answers import ReportAnswers
 
 if TYPE_CHECKING:
-    from campaignctl.ports.analytics import EventStore, InsightStore, SqlConsole
+    from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
 
 
-class ClickHouseAnalytics(LandedEvents, LandedReports, EventSums, ReportAnswers, Console, SchemaTables):
+class ClickHouseAnalytics(LandedEvents, LandedReports, EventSums, ReportAnswers, NewestEvents, Console, SchemaTables):
     """The whole analytics store over one set of connections. May be used by several threads."""
 
     def __init__(self, clients: Clients, *, migration_lock: MigrationLock = alone) -> None:
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
         return adapter
 
     def _reports(adapter: ClickHouseAnalytics) -> ReportStore:
+        return adapter
+
+    def _tells_freshness(adapter: ClickHouseAnalytics) -> FreshnessStore:
         return adapter
 
     def _is_asked(adapter: ClickHouseAnalytics) -> SqlConsole:
