@@ -60,7 +60,7 @@ on-servers:
 	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) -m "not faults" --ignore tests/contracts/test_kafka.py \
 	tests/contracts tests/integration $(SERVER_TESTS)
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
-	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS)
+	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)

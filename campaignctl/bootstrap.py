@@ -148,11 +148,14 @@ def open_app(settings: "Settings", *, clock: "Clock | None" = None, create: bool
 
 
 @contextmanager
-def open_stores(settings: "Settings", *, clock: "Clock | None" = None) -> Iterator[App]:
-    """As ``open_app``, whatever the schema's state: for commands that plan, check or bring about the schema."""
+def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_serving: bool = False) -> Iterator[App]:
+    """As ``open_app``, whatever the schema's state: for commands that plan, check or bring about the schema.
+
+    ``is_serving``: somebody waits for every call, so that the event log is given seconds instead of half a minute.
+    """
     clock = clock or SystemClock()
     with ExitStack() as stack:
-        event_log, housekeeping = _event_log(settings, clock)
+        event_log, housekeeping = _event_log(settings, clock, is_serving=is_serving)
         stack.callback(event_log.close)
         metadata, metadata_schema = _metadata(settings, clock)
         stack.callback(metadata.close)
@@ -168,7 +171,9 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None) -> Iterat
         yield app
 
 
-def _event_log(settings: "Settings", clock: "Clock") -> "tuple[EventLog, Callable[[], object] | None]":
+def _event_log(
+    settings: "Settings", clock: "Clock", *, is_serving: bool
+) -> "tuple[EventLog, Callable[[], object] | None]":
     if settings.embedded_event_log:
         from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
 
@@ -176,7 +181,7 @@ def _event_log(settings: "Settings", clock: "Clock") -> "tuple[EventLog, Callabl
         return embedded, embedded.apply_retention
     with _extra("servers", "kafka.brokers"):
         from campaignctl.adapters.event_log.kafka import KafkaEventLog
-        from campaignctl.adapters.event_log.kafka_config import KafkaSecurity
+        from campaignctl.adapters.event_log.kafka_config import KafkaSecurity, KafkaTimeouts
     kafka = settings.kafka
     security = KafkaSecurity(
         protocol=kafka.security_protocol,
@@ -191,6 +196,7 @@ def _event_log(settings: "Settings", clock: "Clock") -> "tuple[EventLog, Callabl
         kafka.brokers,
         clock,
         security=security,
+        timeouts=KafkaTimeouts(request_s=4.0, delivery_s=5.0) if is_serving else None,
         instance_id=kafka.instance_id or None,
         replication_factor=kafka.replication_factor,
     )

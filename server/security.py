@@ -37,9 +37,10 @@ class Gatekeeper:
             return Actor.machine_operator(_organization_id(organization))
         if organization is not None:
             raise Forbidden(f"only the operator of the machine may send {ORGANIZATION_HEADER}")
+        reading = request.method in _READING
         if token.startswith(START):
-            return self._api_keys.authenticate(token)
-        return self._access.authenticate(token, reading=request.method in _READING)
+            return self._api_keys.authenticate(token, reading=reading)
+        return self._access.authenticate(token, reading=reading)
 
     @staticmethod
     def bearer(request: Request) -> str | None:

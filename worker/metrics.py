@@ -52,7 +52,7 @@ class WorkerMetrics:
         )
         self.rows = Histogram("campaignctl_batch_rows", "Rows per insert.", buckets=_ROWS_BUCKETS, registry=registry)
         self.insert_duration = Histogram(
-            "campaignctl_insert_duration_seconds",
+            "campaignctl_clickhouse_insert_duration_seconds",
             "Duration of one batch's insert, retries included.",
             buckets=_INSERT_BUCKETS_S,
             registry=registry,

@@ -116,7 +116,7 @@ class _Serving:
         settings, out = self._settings, self.invocation.out()
         with ExitStack() as stack:
             stack.enter_context(own_directory(settings, "serve"))
-            opened = stack.enter_context(open_stores(settings))
+            opened = stack.enter_context(open_stores(settings, is_serving=not self._with_worker))
             look = FirstLook(opened)
             if settings.embedded:
                 ready_schema(opened, out)

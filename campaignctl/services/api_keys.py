@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -11,10 +12,11 @@ from cachetools import TTLCache
 
 from campaignctl.domain.api_keys import START, ApiKey, Scope, role_of
 from campaignctl.domain.users import Actor, Role
-from campaignctl.errors import InvalidInput, NotFound, NotSignedIn
+from campaignctl.errors import InvalidInput, NotFound, NotSignedIn, Unavailable
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.membership import ApiKeyStore, NewApiKey
 from campaignctl.ports.metadata import OrganizationStore, SecretStore
+from campaignctl.services.access import OUTAGE_MEMORY_S
 from campaignctl.services.cursors import DEFAULT_LIMIT, Cursors, Page, checked_limit
 from campaignctl.services.members import token_digest
 from campaignctl.services.tenancy import organization_of
@@ -45,6 +47,7 @@ class ApiKeyService:
         self._clock = clock
         self._cursors = Cursors("api_keys", lambda: metadata.installation_secret("cursors"))
         self._known: TTLCache[str, ApiKey | None] = TTLCache(_REMEMBERED_KEYS, KEY_MEMORY_S, timer=clock.monotonic_s)
+        self._seen: TTLCache[str, ApiKey | None] = TTLCache(_REMEMBERED_KEYS, OUTAGE_MEMORY_S, timer=clock.monotonic_s)
         self._touched: TTLCache[int, bool] = TTLCache(_REMEMBERED_KEYS, _TOUCH_EVERY_S, timer=clock.monotonic_s)
         self._lock = threading.Lock()
 
@@ -81,10 +84,14 @@ class ApiKeyService:
             raise NotFound(f"there is no API key {key_id}")
         with self._lock:
             self._known.clear()
+            self._seen.clear()
 
-    def authenticate(self, key: str) -> Actor:
-        """Whom the key speaks for, as of 2 s ago at most; ``NotSignedIn`` for one that does not hold."""
-        found = self._find(token_digest(key))
+    def authenticate(self, key: str, *, reading: bool = False) -> Actor:
+        """Whom the key speaks for, as of 2 s ago at most; ``NotSignedIn`` for one that does not hold.
+
+        For ``reading``, as of five minutes ago while the metadata store does not answer.
+        """
+        found = self._find(token_digest(key), reading=reading)
         if found is None or (found.expires_at is not None and found.expires_at <= self._clock.now()):
             raise NotSignedIn(
                 "the API key does not hold, or no longer", hint="ask an admin for a new key", code="invalid_token"
@@ -93,13 +100,20 @@ class ApiKeyService:
         may_ingest = bool({Scope.INGEST, Scope.OPERATE, Scope.ADMIN} & set(found.scopes))
         return Actor(found.organization_id, role_of(found.scopes), api_key_id=found.id, may_ingest=may_ingest)
 
-    def _find(self, key_hash: str) -> ApiKey | None:
+    def _find(self, key_hash: str, *, reading: bool) -> ApiKey | None:
         with self._lock:
             if key_hash in self._known:
                 return self._known[key_hash]
-        found = self._metadata.find_api_key(key_hash)
+        try:
+            found = self._metadata.find_api_key(key_hash)
+        except Unavailable:
+            with self._lock:
+                seen = self._seen.get(key_hash) if reading else None
+            if seen is None:
+                raise
+            return seen
         with self._lock:
-            self._known[key_hash] = found
+            self._known[key_hash] = self._seen[key_hash] = found
         return found
 
     def _touch(self, key_id: int) -> None:
@@ -108,4 +122,5 @@ class ApiKeyService:
             if key_id in self._touched:
                 return
             self._touched[key_id] = True
-        self._metadata.touch_api_key(key_id)
+        with suppress(Unavailable):  # when a key was used last is worth no request
+            self._metadata.touch_api_key(key_id)

@@ -27,6 +27,10 @@ _LARGE_WAIT_S = 0.25
 MAX_GZIP_MEMBERS = 100
 """What follows a member is copied, so many empty ones would take hours."""
 
+MAX_AT_ONCE = 32
+"""Of the 64 requests at work: while the event log is silent, the others still have their places."""
+
+_posts = threading.BoundedSemaphore(MAX_AT_ONCE)
 _large_requests = threading.BoundedSemaphore(MAX_LARGE_AT_ONCE)
 _EXAMPLE = [
     {
@@ -84,10 +88,21 @@ def send_events(call: Call) -> Response:
         raise unsupported_media_type(
             "events come as application/json (an array) or application/x-ndjson", "set Content-Type to one of them"
         )
-    with _unpacked(call) as body:
+    with _place(), _unpacked(call) as body:
         records = split_json_array(body) if kind == "application/json" else split_ndjson(body)
         taken = call.app.intake.accept(records, actor=call.actor, request_id=call.request_id)
     return call.answer(_answer(taken), status=202)
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[None]:
+    """One of the places that requests with events have."""
+    if not _posts.acquire(timeout=_LARGE_WAIT_S):
+        raise HttpError(busy("too many requests with events are being worked on"))
+    try:
+        yield
+    finally:
+        _posts.release()
 
 
 def _answer(taken: Accepted) -> dict[str, object]:

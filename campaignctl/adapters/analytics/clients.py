@@ -47,10 +47,14 @@ _ONE_BLOCK: Settings = {
 
 
 class Clients:
-    """Opens connections when they are first needed. May be used by several threads."""
+    """Opens connections when they are first needed. May be used by several threads.
 
-    def __init__(self, connect: Connect, *, readers: int) -> None:
+    ``answering`` are settings of the connections that read, beside the usual ones.
+    """
+
+    def __init__(self, connect: Connect, *, readers: int, answering: Settings | None = None) -> None:
         self._connect = connect
+        self._answering = {**_ANSWERING, **(answering or {})}
         self._idle: LifoQueue[Client | None] = LifoQueue()
         self._lock = Lock()
         self._writer: Client | None = None
@@ -68,7 +72,7 @@ class Clients:
             raise Unavailable("the analytics store is busy", service="analytics") from None
         try:
             if client is None:
-                client = self._open(_ANSWERING)
+                client = self._open(self._answering)
             yield client
         finally:
             self._idle.put(client)

@@ -2,12 +2,13 @@
 
 Nothing is connected when the store is opened: a server that is away makes each call ``Unavailable``, and calls work
 once it is there. All threads share one pool of connections. A call ends by itself, whatever the server does: 1 s to
-connect, 4 s more than the statement may run to answer, 60 s to take an insert. After a server did not answer, each call
-first asks it for a sign of life, so that a frozen server costs a second and not a statement's whole time.
+connect, 5 s to answer a question, 60 s to take an insert. After a server did not answer, one call in each half second
+asks it for a sign of life, for a second at most; the others fail at once.
 """
 
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 
 CONNECT_S = 1
 SIGN_OF_LIFE_S = 1
-ANSWER_S = 4
+QUESTION_S = 4
+"""How long a question may run: who asks does not wait longer, and gets the last answer instead."""
+ANSWER_S = 1
 """How long after the end of its time a statement may still be silent."""
+ASK_AGAIN_S = 0.5
+"""While the server is silent one call in each such time asks it; also the longest that its return goes unnoticed."""
 INSERT_S = 60
 _READERS = 16
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -67,7 +72,7 @@ def open_clickhouse(
     if not _DATABASE.fullmatch(database):
         raise ConfigurationError("clickhouse.database may hold letters, digits, hyphens and underscores only")
     connections = _Connections(Server(host, port, secure), database, username, password, ca_file, readers)
-    clients = Clients(connections.open, readers=readers)
+    clients = Clients(connections.open, readers=readers, answering={"max_execution_time": QUESTION_S})
     claims = MigrationClaims(clients)
 
     @contextmanager
@@ -94,6 +99,9 @@ class _Connections:
     _clients: dict[int, HttpClient] = field(default_factory=dict)
     _open: int = 0
     _answers: bool = False
+    _failure: tuple[Exception, bool] | None = None
+    """What the last call failed for, and whether it was the console's."""
+    _ask_again_at_s: float = 0.0
     _pool: Any = None
 
     def __post_init__(self) -> None:
@@ -122,6 +130,7 @@ class _Connections:
     def client(self, timeout_s: int) -> HttpClient:
         """The driver's client whose calls wait up to ``timeout_s`` for a byte. Its making asks the server."""
         if not self._answers:
+            self._wait_for_turn()
             self._look_for_life()
         client = self._clients.get(timeout_s)
         if client is None:
@@ -132,11 +141,21 @@ class _Connections:
     def failures(self, *, console: bool) -> Iterator[None]:
         try:
             yield
-            self._answers = True
+            self._answers, self._failure = True, None
         except (ClickHouseError, HTTPError) as error:
             if getattr(error, "code", None) is None:
-                self._answers = False
+                self._answers, self._failure = False, (error, console)
+                self._ask_again_at_s = time.monotonic() + ASK_AGAIN_S
             raise explained(error, self.server, console=console) from error
+
+    def _wait_for_turn(self) -> None:
+        """Raise what the last call failed for, unless it is worth asking the server again."""
+        with self._lock:
+            now_s, failure = time.monotonic(), self._failure
+            if failure is None or now_s >= self._ask_again_at_s:
+                self._ask_again_at_s = now_s + ASK_AGAIN_S
+                return
+        raise explained(failure[0], self.server, console=failure[1])
 
     def _look_for_life(self) -> None:
         patience = Timeout(connect=CONNECT_S, read=SIGN_OF_LIFE_S)

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from campaignctl.adapters.event_log.kafka_config import ClientConfig
 from campaignctl.adapters.event_log.kafka_errors import closed, kafka_error, making_a_client, timed_out, translated
 from campaignctl.adapters.event_log.kafka_records import closed_within
+from campaignctl.errors import Unavailable
 from campaignctl.ports.event_log import NewRecord, Position
 
 _ANY_PARTITION = -1
@@ -36,8 +37,30 @@ class KafkaProducer:
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False
+        self._is_silent = False
+        self._scout = threading.Lock()
 
     def produce(self, topic: str, records: Sequence[NewRecord]) -> list[Position]:
+        """As ``_produce``; after brokers did not answer, one call at a time finds out whether they do again."""
+        if not self._is_silent:
+            return self._noting_silence(topic, records)
+        if not self._scout.acquire(blocking=False):
+            raise timed_out(f"producing to the topic {topic}", self._timeout_s, self._config.last_complaint)
+        try:
+            return self._noting_silence(topic, records)
+        finally:
+            self._scout.release()
+
+    def _noting_silence(self, topic: str, records: Sequence[NewRecord]) -> list[Position]:
+        try:
+            positions = self._produce(topic, records)
+        except Unavailable as error:
+            self._is_silent = error.code == Unavailable.code
+            raise
+        self._is_silent = False
+        return positions
+
+    def _produce(self, topic: str, records: Sequence[NewRecord]) -> list[Position]:
         """Append the records, in order; answers their positions when all are durable.
 
         Raises ``Unavailable`` when any of them is not known to be: some, all or none of them may be there then, and

@@ -1,0 +1,1 @@
+"""Faults done to real servers under load; ``python -m tests.chaos --help``."""

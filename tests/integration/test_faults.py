@@ -1,0 +1,79 @@
+"""Each server frozen and killed under load, and all of them missing at the start.
+
+The short form of ``python -m tests.chaos``. It needs the servers for itself, so ``make integration`` runs it alone.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.chaos.installation import installation, own_places, running
+from tests.chaos.table import KINDS, SERVICES, Bench
+from tests.support.program import Program
+from tests.support.services import SERVERS, Faults, unset, using
+
+_MISSING = unset(*SERVERS, "CA_TEST_SERVICES")
+_SECONDS = 6.0
+
+pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(_MISSING), reason=_MISSING)]
+
+
+def _eventually(condition: Callable[[], bool], what: str) -> None:
+    end_s = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.1)
+
+
+def _status(url: str, path: str) -> int:
+    try:
+        return httpx2.get(url + path, timeout=5).status_code
+    except httpx2.HTTPError:
+        return 0
+
+
+def test_nothing_is_lost_or_counted_twice_and_the_rest_stays_up(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for service in SERVICES:
+            stack.enter_context(using(service, alone=True))
+        bench = Bench(stack.enter_context(installation(tmp_path)))
+        for row in bench.run([(service, kind) for service in SERVICES for kind in KINDS], _SECONDS, print):
+            assert (row.lost, row.doubled, row.wrong_sums, row.events > 0) == (0, 0, 0, True), row.fault
+            answers = row.window.kinds
+            assert answers["liveness"].outcomes.keys() == {"200"}, row.fault
+            assert answers["posts"].outcomes.keys() <= {"202", "503"}, row.fault
+            assert answers["reads"].outcomes.keys() <= {"200", "stale"}, row.fault
+            assert answers["logins"].outcomes.keys() <= {"200", "503"}, row.fault
+            if "postgres" not in row.fault:
+                assert "503" not in answers["logins"].outcomes, row.fault
+            if "kafka" not in row.fault:
+                assert row.rebalances == 0, row.fault
+
+
+def test_all_servers_missing_at_the_start_and_coming_one_by_one(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for service in SERVICES:
+            stack.enter_context(using(service, alone=True))
+        program = Program(tmp_path, stack.enter_context(own_places()))
+        away = {service: ExitStack() for service in SERVICES}
+        for service, gone in away.items():
+            stack.enter_context(gone).enter_context(Faults(service).killed())
+        assert program.run("insights", expect=7, timeout_s=60).err.startswith("error[")
+        worker = stack.enter_context(running(program, "work", "work"))
+        serve = stack.enter_context(running(program, "serve", "serve", "--port", "0", "--workers", "2"))
+        url = serve.wait_for(r"serving on (\S+)")
+        for service in ("redis", "clickhouse", "kafka", "postgres"):
+            assert (_status(url, "/health/live"), _status(url, "/health/ready")) == (200, 503)
+            assert httpx2.get(url + "/api/v1/campaigns").json()["code"] == "not_ready"
+            away[service].close()
+        assert _status(url, "/health/ready") == 503  # no schema yet
+        program.run("init-schema")
+        _eventually(lambda: _status(url, "/health/ready") == 200, serve.log())
+        worker.wait_for("counting the events")
+        assert httpx2.get(url + "/api/v1/campaigns").status_code == 401
+        for name in ("metadata", "analytics", "event_log"):
+            assert f"{name}: well again" in serve.log(), serve.log()
