@@ -35,7 +35,13 @@ class WorkerMetrics:
         )
         self.ignored = Counter(
             "campaignctl_own_records_ignored_total",
-            "Records of the product's own of a kind that this version does not know.",
+            "Records of the product's own that do nothing: damaged, or of a kind that this version does not know.",
+            registry=registry,
+        )
+        self.slices = Counter(
+            "campaignctl_report_slices_total",
+            "Versions applied of what platforms report of a native campaign and day.",
+            ["platform"],
             registry=registry,
         )
         self.lag = Gauge(
@@ -89,3 +95,5 @@ class WorkerMetrics:
         self.duplicates.labels("conflict").inc(counts.conflicts)
         self.rerouted.inc(counts.rerouted)
         self.ignored.inc(counts.own_records)
+        for platform, slices in counts.slices_by_platform.items():
+            self.slices.labels(platform).inc(slices)

@@ -5,8 +5,8 @@ record on (``ktime``), and so is coverage. Of the versions of a slice that are t
 *stands*; of equal instants the one that lies later in the log.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple, Protocol
 
@@ -62,6 +62,23 @@ class ReportRows:
 
     def __len__(self) -> int:
         return len(self.slices) + len(self.coverage)
+
+    def without(self, slices: Collection[int], coverage: Collection[int]) -> "ReportRows":
+        """Only the slices and the coverage of records at other offsets."""
+        return replace(
+            self,
+            slices=[one for one in self.slices if one[0].offset not in slices],
+            coverage=[one for one in self.coverage if one[0].offset not in coverage],
+        )
+
+    def natives(self) -> set["NativeCampaign"]:
+        """The native campaigns of which something is said; a ``native_id`` of "" is all of an account's."""
+        told = {(account, one.level, one.native_id) for _, account, one in self.slices}
+        told |= {(account, one.level, one.native_id) for _, account, one in self.coverage}
+        return {
+            NativeCampaign(account.organization_id, account.platform, account.account_id, level, native_id)
+            for account, level, native_id in told
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +180,8 @@ class LastFetch:
     timezone: str
 
 
-class ReportStore(Protocol):
-    """Every method raises ``Unavailable``.
+class ReportSink(Protocol):
+    """Where reports land. Every method raises ``Unavailable``.
 
     A ``token`` names a batch for ever, as in ``EventStore``: appending the same rows under it again adds only what is
     missing of them. Rows that are there twice change no answer.
@@ -181,6 +198,10 @@ class ReportStore(Protocol):
     def landed_reports(self, offsets: OffsetRange, /) -> tuple[frozenset[int], frozenset[int]]:
         """The offsets of the range that have slices, and those that have coverage."""
         ...
+
+
+class ReportStore(ReportSink, Protocol):
+    """What is asked of reports. Every method raises ``Unavailable``, or ``InvalidInput`` for too large an answer."""
 
     def report_days(
         self,

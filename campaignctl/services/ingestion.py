@@ -23,16 +23,16 @@ from campaignctl.domain.dead_letters import DeadLetter, FromLog, dead_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_events, fingerprints
 from campaignctl.domain.local_days import LocalDays
+from campaignctl.domain.reports import REPORT_KIND
 from campaignctl.ports.analytics import ConflictRows, EventRows, EventStore, OffsetRange, SeenEvents
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import Headers, NewRecord, RecordBatch, Topic
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
+from campaignctl.ports.reports import ReportRows
 from campaignctl.services.deduplication import Candidates, Deduplicator, Flags, Verdicts
+from campaignctl.services.own_records import own_kinds, read_reports
 
-OWN_KIND_HEADER = "campaignctl-kind"
-"""Records with it are the product's own, never events."""
-
-_RULES_VERSION = 1
+_RULES_VERSION = 2
 """Rises with every change that makes other rows of the same records."""
 _IDS_END = 2**63
 _NO_CAMPAIGN = 0
@@ -70,7 +70,8 @@ class BatchCounts:
     conflicts: int = 0
     rerouted: int = 0
     own_records: int = 0
-    """Records of the product's own of a kind that nobody here knows: they do nothing."""
+    """Records of the product's own that do nothing: damaged, or of a kind or version that is not known here."""
+    slices_by_platform: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -86,13 +87,14 @@ class PreparedBatch:
     dead_letters: list[DeadLetter]
     rerouted: list[NewRecord]
     """Records that lay in another partition than their campaign's own, to be produced there."""
+    reports: ReportRows
     counts: BatchCounts
     last_time_ms: int | None
     """Log time of the last record; None when there are none."""
 
     @property
     def writes_anything(self) -> bool:
-        return bool(len(self.rows) or len(self.conflicts) or self.dead_letters or self.rerouted)
+        return bool(len(self.rows) or len(self.conflicts) or self.dead_letters or self.rerouted or len(self.reports))
 
     @property
     def campaign_ids(self) -> set[int]:
@@ -194,7 +196,9 @@ class Ingestor:
         """
         source = OffsetRange(topic_number(topic), batch.records.partition, batch.start, batch.end)
         counts = BatchCounts()
-        records = _event_records(batch.records, refused_before, counts)
+        kinds = own_kinds(batch.records.headers)
+        reports = _reports(batch.records, kinds, source, counts)
+        records = _event_records(batch.records, kinds, refused_before)
         columns, rejects = decode_events(records.values, records.times_ms.tolist(), self._limits)
         campaigns = self._resolve(columns)
         columns, campaigns, unknown = _drop_unknown(columns, campaigns)
@@ -217,6 +221,7 @@ class Ingestor:
             conflicts=_conflicts(columns, verdicts, records, source),
             dead_letters=self._dead_letters(rejects, records, topic, source.partition),
             rerouted=rerouted,
+            reports=reports,
             counts=counts,
             last_time_ms=batch.records.times_ms[-1] if len(batch) else None,
         )
@@ -311,14 +316,23 @@ def _shortened(campaign_id: int) -> str:
     return str(campaign_id) if campaign_id < _IDS_END else "with so large an id"
 
 
-def _event_records(records: RecordBatch, left_out: Collection[int], counts: BatchCounts) -> _Records:
+def _reports(
+    records: RecordBatch, kinds: Sequence[bytes | None], source: OffsetRange, counts: BatchCounts
+) -> ReportRows:
+    reports, damaged = read_reports(records, kinds, source)
+    unknown = sum(kind is not None and kind != REPORT_KIND.encode() for kind in kinds)
+    counts.own_records = unknown + damaged
+    counts.slices_by_platform = Counter(account.platform.value for _, account, _ in reports.slices)
+    return reports
+
+
+def _event_records(records: RecordBatch, kinds: Sequence[bytes | None], left_out: Collection[int]) -> _Records:
     """The records that are events, without those whose offsets are to be left out."""
     offsets, times_ms = np.array(records.offsets, dtype=np.int64), np.array(records.times_ms, dtype=np.int64)
-    if not any(records.headers) and not left_out:
+    if not left_out and all(kind is None for kind in kinds):
         return _Records(offsets, times_ms, records.values, records.headers)
-    own = [any(name == OWN_KIND_HEADER for name, _ in headers) for headers in records.headers]
-    counts.own_records = sum(own)
-    kept = ~np.array(own, dtype=np.bool_) & ~np.isin(offsets, list(left_out))
+    own = np.array([kind is not None for kind in kinds], dtype=np.bool_)
+    kept = ~own & ~np.isin(offsets, list(left_out))
     return _Records(
         offsets[kept], times_ms[kept], list(compress(records.values, kept)), list(compress(records.headers, kept))
     )

@@ -1,16 +1,17 @@
 """Writing a prepared batch, so that each of its records ends up in one place, once.
 
-The order is fixed: what is set aside (dead letters, misplaced records, conflicts) first, then the rows, then the data
-versions of their campaigns. Every step may be repeated after a failure whose outcome is unknown:
+The order is fixed: what is set aside (dead letters, misplaced records, conflicts) first, then the rows of events, then
+reports with what they cover behind them, then the data versions of all their campaigns. Every step may be repeated
+after a failure whose outcome is unknown:
 
-- rows and conflicts carry the batch's token, so that the store adds only what is missing;
+- rows, conflicts and reports carry the batch's token, so that the store adds only what is missing;
 - dead letters are looked for in their topic before they are produced again;
 - a misplaced record that is produced twice is a copy where it arrives;
 - ``verify`` finds rows that a token kept out (the store's log of tokens can be ahead of its data after a crash).
 """
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -20,6 +21,7 @@ from campaignctl.ports.analytics import EventRows, EventStore, OffsetRange
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, NewRecord
 from campaignctl.ports.metadata import CampaignFactsStore
+from campaignctl.ports.reports import ReportRows, ReportSink
 from campaignctl.services.ingestion import PreparedBatch
 
 _READ_AT_ONCE = 1_000
@@ -33,12 +35,16 @@ class ForeignRowsError(Exception):
     """Rows at these offsets came from other records: an older copy of the log was put back, and went on from there."""
 
 
+class FactStore(EventStore, ReportSink, Protocol):
+    """Where batches land."""
+
+
 class Landing:
     """Writes batches; may be used by one thread at a time. Every method raises ``Unavailable``: call it again."""
 
     def __init__(
         self,
-        store: EventStore,
+        store: FactStore,
         event_log: EventLog,
         metadata: CampaignFactsStore,
         *,
@@ -95,39 +101,58 @@ class Landing:
     def append(self, batch: PreparedBatch, token: str) -> None:
         if len(batch.rows):
             self._store.append_events(batch.rows, token)
+        self._append_reports(batch.reports, token)
 
     def verify(self, batch: PreparedBatch, token: str) -> int:
-        """Make sure that every row of the batch is there and in the rollup; answers how many were missing."""
+        """Make sure that all of the batch is there, and its rows in the rollup; answers how much was missing."""
+        missing = self._fill_reports(batch, token)
         if not len(batch.rows):
-            return 0
+            return missing
         if self._missing(batch):
             self._clock.sleep(_SETTLE_S)
         holes = self._missing(batch)
         if holes:
             self._store.append_events(_rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
         self._reconcile(batch, token)
-        return len(holes)
+        return missing + len(holes)
 
     def restore(self, batch: PreparedBatch, token: str) -> int:
-        """``verify`` for a range that was applied before, in other batches; answers how many rows were missing.
+        """``verify`` for a range that was applied before, in other batches; answers how much was missing.
 
         The group's offset was set back. The tokens of the range are not known, what was set aside has been (it is
         before any row lands), and a copy of a missing row may have counted in a later record: such a row stays missing.
         Raises ``ForeignRowsError`` when what has landed did not come from this log.
         """
+        missing = self._fill_reports(batch, token)
         if not len(batch.rows):
-            return 0
+            return missing
         holes = self._holes_of_the_past(batch)
         if holes:
             self._store.append_events(_rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
         self._reconcile(batch, token)
-        return len(holes)
+        return missing + len(holes)
 
     def publish(self, batch: PreparedBatch) -> None:
-        """Let caches know that the batch's campaigns have changed."""
+        """Let caches know that the batch's campaigns have changed: also those whose native campaigns were reported."""
         campaign_ids = batch.campaign_ids
+        if len(batch.reports):
+            campaign_ids |= self._metadata.campaigns_claiming(batch.reports.natives())
         if campaign_ids:
             self._metadata.bump_data_versions(campaign_ids)
+
+    def _append_reports(self, reports: ReportRows, token: str) -> None:
+        if reports.slices:
+            self._store.append_slices(reports, f"{token}-slices")
+        if reports.coverage:
+            self._store.append_coverage(reports, f"{token}-coverage")
+
+    def _fill_reports(self, batch: PreparedBatch, token: str) -> int:
+        """Land what is missing of the reports. What is there twice changes nothing, so nothing has to settle first."""
+        if not len(batch.reports):
+            return 0
+        missing = batch.reports.without(*self._store.landed_reports(batch.source))
+        self._append_reports(missing, f"{token}-fix-{uuid4().hex[:12]}")
+        return len(missing)
 
     def _missing(self, batch: PreparedBatch) -> set[int]:
         return set(batch.rows.offsets) - set(self._store.landed_offsets(batch.source))

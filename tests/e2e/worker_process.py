@@ -1,8 +1,8 @@
 """A worker process over embedded stores that can be told to die: ``python -m tests.e2e.worker_process DIRECTORY``.
 
 It applies everything in the log, then ends. ``CA_TEST_FAILPOINT=name:n`` ends the process without a word when the named
-point of a batch is reached for the n-th time: one of those of ``worker.partition``, or ``mid_insert``, which is some
-milliseconds after an insert began.
+point of a batch is reached for the n-th time: one of those of ``worker.partition``, or ``mid_insert``, ``mid_slices`` or
+``mid_coverage``, which is some milliseconds after that insert began.
 """
 
 import logging
@@ -24,7 +24,6 @@ from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.domain.events import EventLimits
-from campaignctl.ports.analytics import EventRows
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from campaignctl.services.schema import SchemaService
@@ -95,16 +94,17 @@ def dying(text: str, analytics: ClickHouseAnalytics) -> Failpoint:
         if point == name and reached[point] == int(nth):
             os._exit(DIED)
 
-    if name == "mid_insert":
-        append = analytics.append_events
+    inserts = {"mid_insert": "append_events", "mid_slices": "append_slices", "mid_coverage": "append_coverage"}
+    if name in inserts:
+        append = getattr(analytics, inserts[name])
 
-        def append_and_die(rows: EventRows, token: str, /) -> None:
+        def append_and_die(rows: object, token: str, /) -> None:
             reached[name] += 1
             if reached[name] == int(nth):
                 threading.Thread(target=_die_in_a_moment, daemon=True).start()
             append(rows, token)
 
-        analytics.append_events = append_and_die  # type: ignore[method-assign]
+        setattr(analytics, inserts[name], append_and_die)
     return failpoint
 
 

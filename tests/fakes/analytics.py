@@ -1,13 +1,14 @@
 """The event half of the analytics store, in memory, with the ways in which a real one fails."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from campaignctl.errors import Unavailable
 from campaignctl.ports.analytics import ConflictRows, EventRows, OffsetRange, SeenEvents
+from tests.fakes.report_sink import FakeReportSink
 
 METRICS = ("impressions", "clicks", "conversions_millionths", "spend_micros", "revenue_micros")
 RollupKey = tuple[int, int, str, str, str]
@@ -59,8 +60,8 @@ def rows_of(rows: EventRows) -> list[Row]:
     return [Row(**dict(zip(lists, values, strict=True)), **constants) for values in zip(*lists.values(), strict=True)]
 
 
-class FakeEventStore:
-    """An ``EventStore``. ``fault`` is called with the name of each write before it happens.
+class FakeEventStore(FakeReportSink):
+    """An ``EventStore`` and ``ReportSink``. ``fault`` is called with the name of each write before it happens.
 
     What it answers decides: None lets the write happen, "before" fails without a trace, "after" lands it and then
     fails, "half" lands every second row and then fails, "hole" remembers the token, lands nothing and then fails,
@@ -68,10 +69,10 @@ class FakeEventStore:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.rows: list[Row] = []
         self.conflicts: list[tuple[int, str, int, bytes]] = []
         self.rollup: dict[RollupKey, list[int]] = {}
-        self.fault: Callable[[str], str | None] = lambda name: None
         self.inserts: list[tuple[str, int]] = []
         self.lookups: Counter[str] = Counter()
         self.missing: list[str] = []
@@ -125,7 +126,8 @@ class FakeEventStore:
 
     def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
         self._before("newest_offset")
-        return max((row.offset for row in self._of(topic_id, partition)), default=None)
+        reported = [one[2][0].offset for one in (*self.slices, *self.coverage) if one[:2] == (topic_id, partition)]
+        return max([*(row.offset for row in self._of(topic_id, partition)), *reported], default=None)
 
     def find_by_instant(self, keys: Sequence[tuple[int, str, int]], excluding: OffsetRange, /) -> SeenEvents:
         self._before("find_by_instant")

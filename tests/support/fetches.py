@@ -7,8 +7,20 @@ from datetime import date, timedelta
 
 from campaignctl.domain.campaigns import LinkLevel
 from campaignctl.domain.platforms import Platform
-from campaignctl.domain.reports import Breakdown, Coverage, Figures, ReportedAccount, ReportSlice
+from campaignctl.domain.reports import (
+    Breakdown,
+    Coverage,
+    Figures,
+    ReportedAccount,
+    ReportSlice,
+    decode_report,
+    encode_report,
+    report_key,
+)
+from campaignctl.ports.event_log import EventLog, NewRecord
 from campaignctl.ports.reports import NativeCampaign
+from campaignctl.services.own_records import REPORT_HEADERS
+from tests.model.reports import Told
 
 FIRST = date(2026, 10, 1)
 DAYS = 6
@@ -93,3 +105,27 @@ class FetchHistory:
     def _other_currency(self, account: ReportedAccount) -> ReportedAccount:
         other = "EUR" if account.currency == "USD" else "USD"
         return ReportedAccount(account.organization_id, account.platform, account.account_id, other, account.timezone)
+
+
+def records_of(fetch: Fetch) -> list[NewRecord]:
+    """As the product puts them into the log; small pieces, so that a fetch is often more than one record."""
+    values = encode_report(fetch.account, fetch.slices, fetch.coverage, piece_bytes=400)
+    return [NewRecord(report_key(fetch.account), value, REPORT_HEADERS) for value in values]
+
+
+def told_in(log: EventLog, topic: str) -> list[Told]:
+    """What the records of a topic say, in the order of each partition."""
+    told = []
+    for partition, kept in log.watermarks(topic).items():
+        at = kept.start
+        while at < kept.end:
+            records = log.read(topic, partition, at, 1_000)
+            for offset, time_ms, value, headers in zip(
+                records.offsets, records.times_ms, records.values, records.headers, strict=True
+            ):
+                report = decode_report(value) if headers == REPORT_HEADERS else None
+                if report is not None:
+                    for n, what in enumerate((*report.slices, *report.coverage)):
+                        told.append(Told(time_ms, (offset, n), report.account, what))
+            at = records.next_offset
+    return told

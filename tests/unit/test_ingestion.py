@@ -3,15 +3,21 @@
 import random
 from collections import defaultdict
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
+from campaignctl.domain.campaigns import LinkLevel
 from campaignctl.domain.dead_letters import FromLog
+from campaignctl.domain.platforms import Platform
+from campaignctl.domain.reports import Breakdown, Coverage, Figures, ReportedAccount, ReportSlice, encode_report
 from campaignctl.errors import Unavailable
+from campaignctl.ports.reports import FromRecord, NativeCampaign
 from campaignctl.services.ingestion import PreparedBatch
+from campaignctl.services.own_records import REPORT_HEADERS
 from tests.fakes.analytics import Row
 from tests.model.histories import random_history
 from tests.model.records import Event, RefusedError, read_event
@@ -107,6 +113,38 @@ class TestRouting:
         assert prepared.dead_letters == []
         assert prepared.rows.offsets == [1]
         assert prepared.counts.own_records == 1
+
+
+class TestReports:
+    ACCOUNT = ReportedAccount(7, Platform.META, "act_123", "EUR", "Europe/Berlin")
+    SLICE = ReportSlice(
+        LinkLevel.CAMPAIGN, "c1", date(2026, 11, 22), Breakdown.TOTAL, 5, "d1", (Figures("", 1, 2, 3, 4, None),)
+    )
+    COVERAGE = Coverage(LinkLevel.CAMPAIGN, "", Breakdown.TOTAL, date(2026, 11, 1), date(2026, 11, 23), 5)
+
+    def test_what_a_report_says_is_read_by_keys_and_is_no_event(self) -> None:
+        [value] = encode_report(self.ACCOUNT, [self.SLICE], [self.COVERAGE])
+        prepared = Stream().prepare(
+            (event("a"), NOW_MS), (value, NOW_MS + 5), headers=[(), (("x", b"y"), *REPORT_HEADERS)]
+        )
+        account = ReportedAccount(7, Platform.META, "123", "EUR", "Europe/Berlin")
+        record = FromRecord(1, NOW_MS + 5)
+        assert prepared.reports.slices == [(record, account, self.SLICE)]
+        assert prepared.reports.coverage == [(record, account, self.COVERAGE)]
+        assert prepared.reports.natives() == {
+            NativeCampaign(7, "meta", "123", "campaign", "c1"),
+            NativeCampaign(7, "meta", "123", "campaign", ""),
+        }
+        assert prepared.rows.event_id == ["a"]
+        assert prepared.counts.slices_by_platform == {"meta": 1}
+        assert prepared.counts.own_records == 0
+        assert prepared.writes_anything
+
+    def test_a_damaged_report_does_nothing_and_is_counted(self) -> None:
+        values = [b"", b"{}", b'{"v":2}', event("a")]
+        prepared = Stream().prepare(*((value, NOW_MS) for value in values), headers=[REPORT_HEADERS] * 4)
+        assert prepared.counts.own_records == 4
+        assert not prepared.writes_anything
 
 
 class TestCopies:
