@@ -7,6 +7,8 @@ from campaignctl.ports.clock import Clock
 
 LONGEST_HOLD_S = 7 * 86_400.0
 """A platform that asks for more is taken for one that is wrong about it."""
+LONGEST_UNTOLD_HOLD_S = 3_600.0
+_MULTIPLIER = 2.0
 _ENTRIES = 10_000
 """Past so many keys those that hold nothing are forgotten."""
 
@@ -32,6 +34,7 @@ class Gate:
         self._lock = Lock()
         self._held_until: dict[str, float] = {}
         self._free_at: dict[str, float] = {}
+        self._strikes: dict[str, int] = {}
 
     def hold(self, key: str, wait_s: float) -> None:
         """Let nothing with this key pass for so long; a hold is never shortened."""
@@ -40,6 +43,20 @@ class Gate:
             self._held_until[key] = max(until, self._held_until.get(key, 0.0))
             if len(self._held_until) > _ENTRIES:
                 _forget_past(self._held_until, self._clock.monotonic_s())
+
+    def next_untold_hold_s(self, key: str, first_s: float) -> float:
+        """How long to hold where the platform does not say: twice as long each time, until a call succeeds."""
+        with self._lock:
+            if len(self._strikes) > _ENTRIES:
+                self._strikes.clear()
+            strikes = self._strikes.get(key, 0)
+            self._strikes[key] = strikes + 1
+        return min(LONGEST_UNTOLD_HOLD_S, first_s * _MULTIPLIER ** min(strikes, 30))
+
+    def succeeded(self, keys: Sequence[str]) -> None:
+        with self._lock:
+            for key in keys:
+                self._strikes.pop(key, None)
 
     def held_for_s(self, keys: Sequence[str]) -> float:
         """How long the longest hold of these lasts from now; 0 when there is none."""

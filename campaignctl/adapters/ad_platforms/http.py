@@ -39,7 +39,7 @@ _CHUNK_BYTES = 256 * 1024
 _MULTIPLIER = 2.0
 _LONGEST_BACKOFF_S = 60.0
 _UNKNOWN_HOLD_S = 60.0
-"""For a quota that is used up where the platform does not say until when; doubles with every try."""
+"""For a quota that is used up where the platform does not say until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,8 @@ class Hold:
     key: str
     """Whose quota: one of the call's keys."""
     wait_s: float | None = None
-    """As the platform says; None: by ``Retry-After``, else doubling from ``first_s``."""
+    """As the platform says; None: by ``Retry-After``, else doubling from ``first_s``
+    with every time in a row."""
     first_s: float = _UNKNOWN_HOLD_S
     tries: int = 4
 
@@ -169,6 +170,7 @@ class Caller:
                 case Hold():
                     self._before_release(call, verdict, tried, headers)
                 case _:
+                    self.gate.succeeded(call.keys)
                     return verdict
 
     def _judged(self, call: Call, answer: Answer, judge: "Judge[_T]") -> "_T | Retry | Hold":
@@ -217,7 +219,7 @@ class Caller:
         wait_s = (
             told_s + self._dice.uniform(0.0, 1.0)
             if told_s is not None
-            else hold.first_s * _MULTIPLIER ** (tried - 1) * self._dice.uniform(1.0, 1.25)
+            else self.gate.next_untold_hold_s(hold.key, hold.first_s) * self._dice.uniform(1.0, 1.25)
         )
         self.gate.hold(hold.key, wait_s)
         if tried >= hold.tries or wait_s > self._limits.patience_s:
