@@ -32,6 +32,7 @@ from campaignctl.services.jobs import JobService
 from campaignctl.services.lag import LagService
 from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
+from campaignctl.services.letter_replay import LetterReplayService
 from campaignctl.services.members import MemberService
 from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.positions import Positions
@@ -82,6 +83,7 @@ class App:
     dead_letters: DeadLetters
     letter_listing: LetterListing
     letter_purge: LetterPurge
+    letter_replays: LetterReplayService
     schema: SchemaService
     lag: LagService
     freshness: FreshnessService
@@ -306,6 +308,7 @@ def _build(
     topics = topics_of(settings)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
     letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
+    jobs = JobService(metadata)
     return App(
         settings=settings,
         clock=clock,
@@ -355,11 +358,12 @@ def _build(
             limits=limits,
             clock=clock,
         ),
-        jobs=JobService(metadata),
+        jobs=jobs,
         positions=positions,
         dead_letters=letters,
         letter_listing=LetterListing(letters, metadata),
         letter_purge=LetterPurge(letters, event_log),
+        letter_replays=LetterReplayService(letters, metadata, jobs),
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, metadata, clock),

@@ -205,11 +205,24 @@ class DeadLetterOut(BaseModel):
     length: int | None = Field(description="Bytes of the record, where only its beginning is kept; else null.")
     sha256: str | None = Field(description="Of the whole record, where only its beginning is kept; else null.")
     at: datetime = Field(description="When it was refused.")
+    replay_of: str | None = Field(description="The id of the letter whose record this is, produced again.")
+    replayed_at: datetime | None = Field(description="When it was last produced again; null when it never was.")
 
 
 class DeadLetterPage(BaseModel):
     items: list[DeadLetterOut]
     next_cursor: str | None
+
+
+class ReplayIn(_In):
+    """Which letters: `ids`, or the filters of the listing (none of them means all letters)."""
+
+    ids: list[LetterId] | None = Field(default=None, min_length=1, max_length=1_000)
+    reason: RejectReason | None = None
+    campaign_id: int | None = Field(default=None, ge=1, lt=2**63)
+    since: datetime | None = None
+    until: datetime | None = None
+    again: bool = Field(default=False, description="Whether letters that were replayed before are replayed too.")
 
 
 class RateIn(_In):
@@ -377,6 +390,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     AcceptedEvents,
     DeadLetterOut,
     DeadLetterPage,
+    ReplayIn,
     RateIn,
     RatePage,
     RatesStored,

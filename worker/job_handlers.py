@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.domain.jobs import JobKind
 from campaignctl.services.jobs import JobHandler
+from campaignctl.services.letter_replay import LetterReplay
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -11,4 +12,13 @@ if TYPE_CHECKING:
 
 def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
     """The handlers over the app's stores, by kind."""
-    return {}
+    return {
+        JobKind.REPLAY: LetterReplay(
+            app.dead_letters,
+            app.event_log,
+            app.metadata,
+            app.intake,
+            events_topic=app.settings.kafka.events_topic,
+            clock=app.clock,
+        ),
+    }

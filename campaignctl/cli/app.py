@@ -51,7 +51,7 @@ COMMANDS = (
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
     Entry("events", "campaignctl.cli.events", "Send events from a file or from standard input.", _FEED),
-    Entry("dlq", "campaignctl.cli.dlq", "List, show and remove refused records.", _FEED),
+    Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
     Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
     Entry("jobs", "campaignctl.cli.jobs", "List, show, await and cancel jobs.", _MANAGE),

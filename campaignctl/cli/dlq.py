@@ -8,12 +8,13 @@ import typer
 
 from campaignctl.cli.exit_codes import Declined
 from campaignctl.cli.invocation import ask, examples, invocation_of, new_app
+from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from campaignctl.cli.output import Output, Table
 
-app = new_app("List, show and remove refused records.")
+app = new_app("List, show, replay and remove refused records.")
 
 PATH = "/api/v1/dead-letters"
 PURGE_PATH = "/internal/dead-letters/purge"
@@ -84,6 +85,43 @@ def show(
 
 @app.command(
     epilog=examples(
+        "campaignctl dlq replay 0-17 0-18",
+        "campaignctl dlq replay --reason unknown_campaign --campaign 42 --wait",
+        "campaignctl dlq replay --all --again",
+    )
+    + "\n\n\b\nEach event counts once however often it is replayed; what is still bad becomes a dead letter again."
+)
+def replay(
+    context: typer.Context,
+    letters: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, as a listing names them.")
+    ] = None,
+    reason: Reason = None,
+    campaign: Campaign = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Annotated[bool, typer.Option("--all", help="All letters, without any filter.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were replayed before.")] = False,
+    wait: Wait = None,
+    timeout: Timeout = None,
+) -> None:
+    """Produce refused records again, after what was wrong is put right."""
+    invocation = invocation_of(context)
+    wanted = _filters(reason, campaign, since, until)
+    if sum((bool(letters), bool(wanted), everything)) != 1:
+        raise InvalidInput(
+            [FieldError("dlq replay", "say which, in one way: ids, filters (--reason, ...), or --all")], code="usage"
+        )
+    body: dict[str, Any] = {"ids": letters} if letters else {**wanted, "again": again}
+    from campaignctl.cli.connection import connect
+
+    with connect(invocation) as connection:
+        started = connection.api.post(f"{PATH}/replay", body).content
+        follow(invocation, connection, started, wait=wait, timeout_s=timeout)
+
+
+@app.command(
+    epilog=examples(
         "campaignctl dlq purge --until 2026-10-01T00:00:00Z --dry-run",
         "campaignctl dlq purge --until 2026-10-01T00:00:00Z --reason malformed_json --yes",
     )
@@ -147,6 +185,7 @@ def _listed(body: Any) -> "Table":
         Column("campaign_id", Kind.ID, 2),
         Column("source", rank=3),
         Column("message"),
+        Column("replayed_at", Kind.ID, 5),
         Column("value", rank=4),
     ]
     rows = [[_cell(letter, column.name) for column in columns] for letter in body["items"]]

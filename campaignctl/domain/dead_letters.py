@@ -5,12 +5,19 @@ parsing what could not be parsed.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from campaignctl.domain.events import Reject
+from campaignctl.domain.events import Reject, RejectReason
+from campaignctl.domain.fields import FieldReader
+from campaignctl.errors import FieldError, InvalidInput
 
 Headers = tuple[tuple[str, bytes], ...]
+
+REPLAY_HEADER = "campaignctl-dead-letter"
+"""On a record of the events topic that is a dead letter's, produced again: the letter's id."""
+FILTER_MEMBERS = ("reason", "campaign_id", "since", "until")
 
 LARGEST_WHOLE_VALUE_BYTES = 1_048_576
 KEPT_OF_LARGER_BYTES = 65_536
@@ -59,6 +66,8 @@ class DeadLetter:
     """How long the record was, where ``value`` is only its beginning."""
     sha256: str | None = None
     """Of the whole record, hexadecimal, where ``value`` is only its beginning."""
+    replay_of: str | None = None
+    """The id of the letter whose record this is, produced again and refused again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,17 @@ class LetterFilter:
             return False
         at_us = (letter.at - _EPOCH) // _MICROSECOND
         return (self.since_us is None or at_us >= self.since_us) and (self.until_us is None or at_us < self.until_us)
+
+
+def letter_filter(values: Mapping[str, object]) -> LetterFilter:
+    """The filter that ``FILTER_MEMBERS`` describe; raises ``InvalidInput`` that names each wrong one."""
+    errors: list[FieldError] = []
+    given = FieldReader(values, FILTER_MEMBERS, errors)
+    reason = given.choice("reason", RejectReason, RejectReason.MALFORMED_JSON).value if given.given("reason") else None
+    wanted = LetterFilter(reason, given.id("campaign_id"), given.instant_us("since"), given.instant_us("until"))
+    if errors:
+        raise InvalidInput(errors)
+    return wanted
 
 
 def dead_letter(reject: Reject, value: bytes, at: datetime, origin: FromLog | FromRequest) -> DeadLetter:
@@ -108,6 +128,7 @@ def letter_headers(letter: DeadLetter) -> Headers:
             texts |= {"source": "http", "request_id": request_id, "index": index}
             texts |= {"organization_id": organization_id}
     texts |= {"campaign_id": letter.campaign_id, "length": letter.whole_bytes, "sha256": letter.sha256}
+    texts |= {"replay_of": letter.replay_of}
     return tuple((name, str(text).encode("utf-8", "replace")) for name, text in texts.items() if text is not None)
 
 
@@ -124,6 +145,7 @@ def read_letter(value: bytes, headers: Headers) -> DeadLetter | None:
             campaign_id=_integer(texts, "campaign_id"),
             whole_bytes=_integer(texts, "length"),
             sha256=texts.get("sha256"),
+            replay_of=texts.get("replay_of"),
         )
     except (KeyError, ValueError):
         return None

@@ -16,6 +16,7 @@ from campaignctl.domain.campaigns import Campaign, CampaignDraft, PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.jobs import JobStore
+from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.membership import MembershipStore
 from campaignctl.ports.reports import NativeCampaign
 
@@ -345,6 +346,7 @@ class MetadataStore(
     RateRecords,
     IdempotencyStore,
     JobRecords,
+    LetterReplayStore,
     Protocol,
 ):
     """All of it: what an adapter implements."""

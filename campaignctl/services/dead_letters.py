@@ -60,6 +60,11 @@ class DeadLetters:
         """How far each partition of the dead-letter topic reaches."""
         return self._event_log.watermarks(self.topic)
 
+    def incarnation(self) -> str:
+        """Of the dead-letter topic: ids begin again in one that is made anew."""
+        topic = self._event_log.topic(self.topic)
+        return topic.incarnation if topic is not None else ""
+
     def all(self) -> Iterator[StoredLetter]:
         """Every dead letter that is kept now, by partition of the dead-letter topic and age, each once."""
         for partition, kept in sorted(self.kept().items()):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from campaignctl.domain.dead_letters import FromRequest, dead_letter
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, decode_events
@@ -38,6 +39,16 @@ class Accepted:
     """For ``Positions.wait``: reached when every accepted record is applied."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Records by what they are worth."""
+
+    valid: list[tuple[int, int]]
+    """Place and campaign of each valid one."""
+    rejects: list[Reject]
+    """By place."""
+
+
 class EventIntake:
     def __init__(
         self,
@@ -66,21 +77,10 @@ class EventIntake:
         """
         actor.require_ingest()
         now = self._clock.now()
-        now_ms = int(now.timestamp() * 1_000)
-        columns, rejects = decode_events(records, [now_ms] * len(records), self._limits)
-        known = self._known(columns, actor)
-        rejects += [
-            unknown_campaign(index, campaign_id)
-            for index, campaign_id in zip(columns.index, columns.campaign_id, strict=True)
-            if campaign_id not in known
-        ]
-        rejects.sort(key=lambda reject: reject.index)
+        judged = self.judge(records, now, actor)
+        rejects = judged.rejects
         # Repeating the request makes copies of its events, which count once, but new dead letters: hence these last.
-        valid = [
-            NewRecord(str(campaign_id).encode(), records[index])
-            for index, campaign_id in zip(columns.index, columns.campaign_id, strict=True)
-            if campaign_id in known
-        ]
+        valid = [NewRecord(str(campaign_id).encode(), records[index]) for index, campaign_id in judged.valid]
         produced = self._event_log.produce(self._topic, valid) if valid else []
         if rejects:
             origins = [FromRequest(request_id, reject.index, actor.organization_id) for reject in rejects]
@@ -91,6 +91,16 @@ class EventIntake:
             self._event_log.produce(self._dead_letter_topic, list(map(letter_record, letters)))
         position = self._positions.make(actor.organization_id, produced)
         return Accepted(len(valid), list(map(_rejected, rejects)), position)
+
+    def judge(self, records: Sequence[bytes], now: datetime, actor: Actor) -> Judged:
+        """Judge each record by itself, as of now; a campaign that the actor does not see is unknown."""
+        now_ms = int(now.timestamp() * 1_000)
+        columns, rejects = decode_events(records, [now_ms] * len(records), self._limits)
+        known = self._known(columns, actor)
+        named = list(zip(columns.index, columns.campaign_id, strict=True))
+        rejects += [unknown_campaign(index, campaign_id) for index, campaign_id in named if campaign_id not in known]
+        rejects.sort(key=lambda reject: reject.index)
+        return Judged([(index, campaign_id) for index, campaign_id in named if campaign_id in known], rejects)
 
     def _known(self, columns: EventColumns, actor: Actor) -> set[int]:
         """The campaigns of the events that exist for the actor, asked each time: one may have been made just now."""

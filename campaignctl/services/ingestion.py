@@ -12,14 +12,14 @@ crash, makes the very same rows.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import compress
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from campaignctl.domain.dead_letters import DeadLetter, FromLog, dead_letter
+from campaignctl.domain.dead_letters import REPLAY_HEADER, DeadLetter, FromLog, dead_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_events, fingerprints
 from campaignctl.domain.local_days import LocalDays
@@ -297,13 +297,20 @@ class Ingestor:
         for reject in rejects:
             origin = FromLog(topic.name, topic.incarnation, partition, int(records.offsets[reject.index]))
             value, at = records.values[reject.index], self._clock.now()
-            letters.append(dead_letter(reject, value, at, origin))
+            letters.append(replace(dead_letter(reject, value, at, origin), replay_of=_letter_of(records, reject.index)))
         return letters
 
 
 def _remember(seen: SeenEvents, window: DedupWindow) -> None:
     keys = event_keys(np.array(seen.campaign_id, dtype=np.int64), seen.event_id)
     window.add(keys, seen.fingerprint, np.array(seen.times_ms, dtype=np.int64))
+
+
+def _letter_of(records: _Records, index: int) -> str | None:
+    """The id of the dead letter that the record is, produced again; None for any other record."""
+    return next(
+        (value.decode("utf-8", "replace") for name, value in records.headers[index] if name == REPLAY_HEADER), None
+    )
 
 
 def unknown_campaign(index: int, campaign_id: int) -> Reject:

@@ -4,12 +4,15 @@ A letter that came by HTTP belongs to its sender's organization, one by the log 
 the operator of the machine only.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from campaignctl.domain.dead_letters import DeadLetter, FromRequest, LetterFilter
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import InvalidInput, NotFound
+from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.metadata import CampaignFactsStore, SecretStore
 from campaignctl.services.cursors import DEFAULT_LIMIT, Cursors, Page, checked_limit
 from campaignctl.services.dead_letters import DeadLetters, StoredLetter
@@ -21,8 +24,17 @@ MAX_PAGE_BYTES = 8 << 20
 _CLOCKS_APART_MS = 86_400_000
 
 
-class LetterRecords(CampaignFactsStore, SecretStore, Protocol):
+class LetterRecords(CampaignFactsStore, SecretStore, LetterReplayStore, Protocol):
     """What the listing needs of the metadata store."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLetter:
+    """A letter as it is shown."""
+
+    stored: StoredLetter
+    replayed_at: datetime | None
+    """When it was last produced again; None when it never was."""
 
 
 class Visibility:
@@ -52,7 +64,7 @@ class LetterListing:
 
     def page(
         self, actor: Actor, wanted: LetterFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-    ) -> Page[StoredLetter]:
+    ) -> Page[ListedLetter]:
         """The newest letters that pass the filter, or those behind the cursor."""
         actor.require(Role.OPERATOR)
         checked_limit(limit)
@@ -80,15 +92,24 @@ class LetterListing:
                 items.append(stored)
             page_ends[stored.partition] = stored.offset
         following = self._cursors.encode(_flat(page_ends), filters) if more else None
-        return Page(tuple(items), following)
+        return Page(tuple(self._listed(items)), following)
 
-    def get(self, actor: Actor, letter_id: str) -> StoredLetter:
+    def get(self, actor: Actor, letter_id: str) -> ListedLetter:
         """One letter; raises ``NotFound``, also where it is not for the actor to see."""
         actor.require(Role.OPERATOR)
         stored = self._letters.find(letter_id)
         if stored is None or not Visibility(actor, self._metadata).sees(stored.letter):
             raise NotFound("there is no dead letter of this id", hint="list them with: campaignctl dlq list")
-        return stored
+        return self._listed([stored])[0]
+
+    def _listed(self, letters: Sequence[StoredLetter]) -> list[ListedLetter]:
+        replayed: dict[tuple[int, int], datetime] = {}
+        incarnation = self._letters.incarnation() if letters else ""
+        for partition in {one.partition for one in letters}:
+            offsets = [one.offset for one in letters if one.partition == partition]
+            known = self._metadata.replayed_letters(incarnation, partition, min(offsets), max(offsets) + 1)
+            replayed |= {(partition, offset): at for offset, at in known.items()}
+        return [ListedLetter(one, replayed.get((one.partition, one.offset))) for one in letters]
 
     def _ends(self, cursor: str | None, filters: dict[str, object]) -> dict[int, int]:
         if cursor is None:

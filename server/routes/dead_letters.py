@@ -1,21 +1,24 @@
 """Dead letters: what was refused, why, and its original bytes."""
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from campaignctl.domain.dead_letters import FromLog, FromRequest, LetterFilter
+from campaignctl.domain.dead_letters import FILTER_MEMBERS, FromLog, FromRequest, letter_filter
 from campaignctl.domain.events import RejectReason
 from campaignctl.domain.fields import FieldReader
+from campaignctl.domain.jobs import Job
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from campaignctl.services.dead_letters import StoredLetter
+from campaignctl.services.letter_listing import ListedLetter
+from campaignctl.services.letter_replay import MAX_IDS
 from server.dependencies import Call
-from server.operations import Answer, Operation, Param, serves
+from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
-from server.schemas import DeadLetterOut, DeadLetterPage
+from server.routes.jobs import JOB_ACCEPTED, job_accepted
+from server.schemas import DeadLetterOut, DeadLetterPage, ReplayIn
 
 router = APIRouter(prefix="/api/v1/dead-letters")
 
@@ -28,7 +31,6 @@ FILTERS = (
     Param("since", "Only those refused at or after this time.", _TIME),
     Param("until", "Only those refused before this time.", _TIME),
 )
-FILTER_NAMES = tuple(param.name for param in FILTERS)
 _EXAMPLE = {
     "id": "0-17",
     "code": "invalid_value",
@@ -45,21 +47,13 @@ _EXAMPLE = {
     "length": None,
     "sha256": None,
     "at": "2026-10-01T03:00:01.250Z",
+    "replay_of": None,
+    "replayed_at": None,
 }
 
 
-def letter_filter(values: Mapping[str, object], known: Collection[str] = FILTER_NAMES) -> LetterFilter:
-    """The filter that members of a query or a body describe; raises ``InvalidInput`` that names each wrong one."""
-    errors: list[FieldError] = []
-    given = FieldReader(values, tuple(known), errors)
-    reason = given.choice("reason", RejectReason, RejectReason.MALFORMED_JSON).value if given.given("reason") else None
-    wanted = LetterFilter(reason, given.id("campaign_id"), given.instant_us("since"), given.instant_us("until"))
-    if errors:
-        raise InvalidInput(errors)
-    return wanted
-
-
-def _shown(stored: StoredLetter) -> dict[str, object]:
+def _shown(listed: ListedLetter) -> dict[str, object]:
+    stored = listed.stored
     letter, origin = stored.letter, stored.letter.origin
     by_log = origin if isinstance(origin, FromLog) else None
     by_http = origin if isinstance(origin, FromRequest) else None
@@ -80,6 +74,8 @@ def _shown(stored: StoredLetter) -> dict[str, object]:
         "length": letter.whole_bytes,
         "sha256": letter.sha256,
         "at": letter.at,
+        "replay_of": letter.replay_of,
+        "replayed_at": listed.replayed_at,
     }
 
 
@@ -116,7 +112,7 @@ def _as_text(value: bytes) -> tuple[str | None, str | None]:
 def list_dead_letters(call: Call) -> Response:
     page = call.app.letter_listing.page(
         call.actor,
-        letter_filter({name: value for name, value in call.ones().items() if name in FILTER_NAMES}),
+        letter_filter({name: value for name, value in call.ones().items() if name in FILTER_MEMBERS}),
         limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         cursor=call.one("cursor"),
     )
@@ -139,3 +135,53 @@ def list_dead_letters(call: Call) -> Response:
 )
 def show_dead_letter(call: Call) -> Response:
     return call.answer(_shown(call.app.letter_listing.get(call.actor, call.request.path_params["letter_id"])))
+
+
+@serves(
+    router,
+    Operation(
+        "POST",
+        "/replay",
+        id="replayDeadLetters",
+        tag="dead letters",
+        summary="Produce refused records again",
+        description=(
+            "The original bytes of the named letters, or of all that the filters mean, are judged once more; an event "
+            "counts once however often this is done. A record that is still bad becomes a dead letter again. Letters "
+            "that were replayed before are passed over by filters, unless `again` is true."
+        ),
+        body=Body({"application/json": ReplayIn}, example={"reason": "unknown_campaign", "campaign_id": 42}),
+        answers={202: JOB_ACCEPTED},
+        idempotent=True,
+    ),
+)
+def replay_dead_letters(call: Call) -> Response:
+    return job_accepted(call, _replay(call, call.json()))
+
+
+def _replay(call: Call, body: object) -> Job:
+    errors: list[FieldError] = []
+    given = FieldReader(body, ("ids", *FILTER_MEMBERS, "again"), errors)
+    ids, again = given.value("ids"), given.value("again") or False
+    if not isinstance(again, bool):
+        given.fail("again", "must be true or false")
+    if ids is not None and not _are_ids(ids):
+        given.fail("ids", f"must be a list of 1 to {MAX_IDS} ids, each a string")
+    if ids is not None and any(given.given(name) for name in FILTER_MEMBERS):
+        given.fail("ids", "cannot be combined with filters")
+    if errors:
+        raise InvalidInput(errors)
+    if isinstance(ids, Sequence):
+        return call.app.letter_replays.by_ids([str(one) for one in ids], call.actor)
+    wanted = {name: given.value(name) for name in FILTER_MEMBERS}
+    campaign_id = letter_filter(wanted).campaign_id
+    return call.app.letter_replays.by_filter(wanted, call.actor, campaign_id=campaign_id, again=again is True)
+
+
+def _are_ids(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str | bytes)
+        and 1 <= len(value) <= MAX_IDS
+        and all(isinstance(one, str) for one in value)
+    )

@@ -10,11 +10,11 @@ from decimal import Decimal
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from campaignctl.domain.dead_letters import letter_filter
 from campaignctl.domain.fields import FieldReader
 from campaignctl.errors import FieldError, InvalidInput
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, serves
-from server.routes.dead_letters import letter_filter
 
 router = APIRouter(prefix="/internal")
 

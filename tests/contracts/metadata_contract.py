@@ -626,6 +626,20 @@ class MetadataContract:
         _, rates = metadata.rates_between(organization, "USD", days[0], days[1])
         assert [(rate.currency, rate.day.day) for rate in rates] == [("EUR", 1), ("EUR", 2), ("INR", 1), ("INR", 2)]
 
+    def test_letters_that_were_replayed(self, harness: Harness, metadata: MetadataStore) -> None:
+        first = harness.clock.now()
+        metadata.mark_replayed("topic", [(0, 1), (0, 5), (1, 1), (0, 5)], 7)
+        harness.clock.advance(60)
+        metadata.mark_replayed("topic", [(0, 5)], 8)
+        metadata.mark_replayed("topic", [], 9)
+        assert metadata.replayed_letters("topic", 0, 0, 9) == {1: first, 5: harness.clock.now()}
+        assert metadata.replayed_letters("topic", 0, 2, 5) == metadata.replayed_letters("other", 0, 0, 9) == {}
+        metadata.forget_replayed("topic", 0, 5)
+        assert set(metadata.replayed_letters("topic", 0, 0, 9)) == {5}
+        assert set(metadata.replayed_letters("topic", 1, 0, 9)) == {1}
+        metadata.forget_replayed("made anew", 0, 0)
+        assert metadata.replayed_letters("topic", 1, 0, 9) == {}
+
     def test_rates_of_nobody(self, metadata: MetadataStore) -> None:
         with pytest.raises(CampaignctlError):
             metadata.put_rates(99, [Rate(date(2026, 10, 1), "EUR", "USD", Decimal(1))])

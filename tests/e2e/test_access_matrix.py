@@ -44,6 +44,7 @@ LEAST_ROLE = {
     "cancelJob": "operator",
     "listDeadLetters": "operator",
     "getDeadLetter": "operator",
+    "replayDeadLetters": "operator",
     "sendEvents": INGEST,
     "listMembers": "admin",
     "getMember": "admin",

@@ -9,10 +9,9 @@ import pytest
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.domain.dead_letters import FromLog, dead_letter
 from campaignctl.domain.events import Reject, RejectReason
-from campaignctl.domain.users import Role
 from campaignctl.ports.event_log import NewRecord
 from campaignctl.services.landing import letter_record
-from tests.e2e.rest import NDJSON, PASSWORD, Rest, User, fields, problem
+from tests.e2e.rest import NDJSON, Rest, User, fields, problem
 
 
 def refuse(user: User, *lines: bytes) -> str:
@@ -117,13 +116,11 @@ def test_each_letter_is_for_its_own_organization(rest: Rest) -> None:
     ]  # fmt: skip
 
 
-def test_it_takes_an_operator(rest: Rest) -> None:
-    analyst = rest.user()
-    rest.app.metadata.set_role(analyst.ask("GET", "/auth/me").json()["id"], Role.ANALYST)
-    tokens = rest.client.post("/api/v1/auth/login", json={"email": analyst.email, "password": PASSWORD}).json()
-    analyst = User(rest, analyst.email, tokens)
+def test_it_takes_an_operator(rest: Rest, user: User) -> None:
+    analyst = rest.member(user, "analyst")
     problem(analyst.ask("GET", "/dead-letters"), 403, "forbidden")
     problem(analyst.ask("GET", "/dead-letters/0-0"), 403, "forbidden")
+    problem(analyst.ask("POST", "/dead-letters/replay", json={}), 403, "forbidden")
 
 
 def test_a_record_of_another_program_is_no_letter(rest: Rest) -> None:

@@ -28,6 +28,7 @@ _QUERY_FILES = (
     "rates.sql",
     "idempotency.sql",
     "jobs.sql",
+    "letters.sql",
 )
 
 

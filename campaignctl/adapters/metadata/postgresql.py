@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, li
 from campaignctl.adapters.metadata.database import is_id
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
+from campaignctl.adapters.metadata.letters import LetterTables
 from campaignctl.adapters.metadata.members import MemberTables
 from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
 from campaignctl.adapters.metadata.postgresql_errors import Address
@@ -35,6 +36,7 @@ class PostgreSQLMetadata(
     RateTables,
     IdempotencyTables,
     JobTables,
+    LetterTables,
 ):
     """Metadata in a database that exists already; its tables are made by the first migration.
 

@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
+from campaignctl.adapters.metadata.letters import LetterTables
 from campaignctl.adapters.metadata.members import MemberTables
 from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
 from campaignctl.adapters.metadata.rates import RateTables
@@ -31,6 +32,7 @@ class SQLiteMetadata(
     RateTables,
     IdempotencyTables,
     JobTables,
+    LetterTables,
 ):
     """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
 
