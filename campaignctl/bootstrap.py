@@ -21,6 +21,7 @@ from campaignctl.services.access import AccessService
 from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
+from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.freshness import FreshnessService
@@ -84,6 +85,7 @@ class App:
     letter_listing: LetterListing
     letter_purge: LetterPurge
     letter_replays: LetterReplayService
+    conflicts: ConflictService
     schema: SchemaService
     lag: LagService
     freshness: FreshnessService
@@ -364,6 +366,7 @@ def _build(
         letter_listing=LetterListing(letters, metadata),
         letter_purge=LetterPurge(letters, event_log),
         letter_replays=LetterReplayService(letters, metadata, jobs),
+        conflicts=ConflictService(analytics, metadata, window_days=events.dedup_window_days),
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, metadata, clock),

@@ -214,6 +214,45 @@ class DeadLetterPage(BaseModel):
     next_cursor: str | None
 
 
+class CountedEventOut(BaseModel):
+    """An event as it counts."""
+
+    event_time: datetime
+    event_type: str
+    platform: Platform
+    region: str
+    ad_group_id: str
+    ad_id: str
+    device: str
+    currency: str
+    impressions: int
+    clicks: int
+    conversions: Amount
+    spend: Amount
+    revenue: Amount
+    at: datetime = Field(description="When the log took its record.")
+    partition: int
+    offset: int
+
+
+class ConflictOut(BaseModel):
+    """A copy that says something else, and the event that counts in its place."""
+
+    campaign_id: int
+    event_id: str
+    at: datetime = Field(description="When the log took the copy.")
+    partition: int
+    offset: int
+    value: str | None = Field(description="The copy's original bytes as text; null where they are not valid UTF-8.")
+    value_base64: str | None = Field(description="Those bytes in base 64; null where `value` has them.")
+    counted: CountedEventOut | None = Field(description="Null when its raw record has passed retention.")
+
+
+class ConflictPage(BaseModel):
+    items: list[ConflictOut]
+    next_cursor: str | None
+
+
 class ReplayIn(_In):
     """Which letters: `ids`, or the filters of the listing (none of them means all letters)."""
 
@@ -391,6 +430,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     DeadLetterOut,
     DeadLetterPage,
     ReplayIn,
+    ConflictPage,
     RateIn,
     RatePage,
     RatesStored,

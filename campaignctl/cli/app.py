@@ -50,7 +50,7 @@ COMMANDS = (
     Entry("freshness", "campaignctl.cli.freshness", "Show how old the newest data is, by campaign and platform.", _ASK),
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
-    Entry("events", "campaignctl.cli.events", "Send events from a file or from standard input.", _FEED),
+    Entry("events", "campaignctl.cli.events", "Send events from a file; list copies that differ.", _FEED),
     Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
     Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),

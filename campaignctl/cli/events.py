@@ -1,4 +1,4 @@
-"""``campaignctl events``: files of events into the log."""
+"""``campaignctl events``: files of events into the log, and copies that differ."""
 
 import json
 import time
@@ -19,15 +19,10 @@ if TYPE_CHECKING:
     from campaignctl.cli.event_file import Batch
     from campaignctl.cli.output import Output, Table
 
-app = new_app("Send events from a file or from standard input.")
+app = new_app("Send events from a file; list copies that differ.")
 
 _TRIES = 6
 _SHOWN_REFUSALS = 10
-
-
-@app.callback()
-def events() -> None:
-    """Send events from a file or from standard input."""
 
 
 @app.command(
@@ -61,6 +56,39 @@ def send(
     out.answer(json.dumps(receipt.as_body()).encode(), _table, items=None)
     if receipt.refused:
         raise typer.Exit(ExitCode.PARTLY)
+
+
+@app.command(
+    epilog=examples(
+        "campaignctl events conflicts --campaign 42",
+        "campaignctl events conflicts --since 2026-10-01T00:00:00Z -o ndjson",
+    )
+    + "\n\n\b\nThe same event_id is the same event. The copy that came first counts; one that says something else is "
+    "listed here."
+)
+def conflicts(
+    context: typer.Context,
+    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only those of this campaign.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only copies that came at or after it (RFC 3339).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only copies that came before it.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="How many at once (at most 200).")] = None,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="The next page, as an answer named it.")] = None,
+) -> None:
+    """List copies that say something else than the event that counts."""
+    invocation = invocation_of(context)
+    given = {"campaign_id": campaign, "since": since, "until": until, "limit": limit, "cursor": cursor}
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    out = invocation.out()
+    with connect(invocation) as connection:
+        params = {name: str(value) for name, value in given.items() if value is not None}
+        body = connection.api.get("/api/v1/conflicts", params).content
+    out.answer(body, _conflict_table)
+    if following := decode(body)["next_cursor"]:
+        out.note(f"note: there are more conflicts; ask again with --cursor {following}")
 
 
 @dataclass(slots=True)
@@ -163,3 +191,27 @@ def _table(body: Any) -> "Table":
     rows: list[list[Any]] = [["sent", body["sent"]], ["accepted", body["accepted"]]]
     rows += [[f"rejected {code}", count] for code, count in body["rejected"].items()]
     return Table([Column("events", Kind.ID), Column("count", Kind.COUNT)], rows)
+
+
+def _conflict_table(body: Any) -> "Table":
+    from campaignctl.cli.output import Column, Kind, Table
+
+    columns = [
+        Column("campaign_id", Kind.ID),
+        Column("event_id", Kind.ID),
+        Column("at", Kind.ID, 1),
+        Column("counted"),
+        Column("value"),
+        Column("partition", Kind.ID, 2),
+        Column("offset", Kind.ID, 2),
+    ]
+    rows = [[_conflict_cell(item, column.name) for column in columns] for item in body["items"]]
+    return Table(columns, rows)
+
+
+def _conflict_cell(conflict: dict[str, Any], name: str) -> Any:
+    if name == "value" and conflict["value"] is None:
+        return f"base64:{conflict['value_base64']}"
+    if name == "counted" and conflict["counted"] is not None:
+        return json.dumps(conflict["counted"], default=str, separators=(",", ":"))
+    return conflict[name]

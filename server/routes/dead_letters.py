@@ -1,6 +1,5 @@
 """Dead letters: what was refused, why, and its original bytes."""
 
-import base64
 from collections.abc import Sequence
 
 from fastapi import APIRouter
@@ -14,6 +13,7 @@ from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from campaignctl.services.letter_listing import ListedLetter
 from campaignctl.services.letter_replay import MAX_IDS
+from server.bytes_in_json import as_text
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
@@ -57,7 +57,7 @@ def _shown(listed: ListedLetter) -> dict[str, object]:
     letter, origin = stored.letter, stored.letter.origin
     by_log = origin if isinstance(origin, FromLog) else None
     by_http = origin if isinstance(origin, FromRequest) else None
-    text, in_base64 = _as_text(letter.value)
+    text, in_base64 = as_text(letter.value)
     return {
         "id": stored.id,
         "code": letter.code,
@@ -77,13 +77,6 @@ def _shown(listed: ListedLetter) -> dict[str, object]:
         "replay_of": letter.replay_of,
         "replayed_at": listed.replayed_at,
     }
-
-
-def _as_text(value: bytes) -> tuple[str | None, str | None]:
-    try:
-        return value.decode(), None
-    except UnicodeDecodeError:
-        return None, base64.b64encode(value).decode()
 
 
 @serves(

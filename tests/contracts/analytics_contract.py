@@ -35,6 +35,7 @@ from campaignctl.ports.analytics import (
     SqlConsole,
     SumsQuestion,
 )
+from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
 from campaignctl.ports.reports import ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from tests.contracts.analytics_rows import (
@@ -71,7 +72,7 @@ TEXTS = (
 )
 
 
-class Store(EventStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol):
+class Store(EventStore, ConflictStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
@@ -114,6 +115,30 @@ class AnalyticsContract:
         assert store.newest_events([1, 2]) == {}
         store.append_events(event_rows([]), "nothing")
         store.reconcile_rollup({}, "nothing")
+
+    def test_conflicts_are_listed_with_what_counted(self, harness: Harness) -> None:
+        store = harness.open()
+        copies = ConflictRows([1, 1, 2], ["a", "b", "a"], [5, 6, 7], [b"{1}", b"\xff\x00", b"{3}"], [10, 11, 12],
+                              [1_000, 2_000, 2_000], TOPIC, PARTITION)  # fmt: skip
+        assert store.list_conflicts(ConflictFilter(), None, 10) == []
+        store.append_conflicts(copies, "one")
+        store.append_conflicts(copies, "one more, after a crash")
+        listed = store.list_conflicts(ConflictFilter(), None, 10)
+        assert [(one.place.offset, one.campaign_id, one.event_id, one.event_time_us, one.value) for one in listed] == [
+            (12, 2, "a", 7, b"{3}"), (11, 1, "b", 6, b"\xff\x00"), (10, 1, "a", 5, b"{1}"),
+        ]  # fmt: skip
+        assert store.list_conflicts(ConflictFilter(), listed[0].place, 1) == [listed[1]]
+        assert store.list_conflicts(ConflictFilter(campaign_ids=[1]), None, 10) == listed[1:]
+        assert store.list_conflicts(ConflictFilter(campaign_ids=[]), None, 10) == []
+        assert store.list_conflicts(ConflictFilter(since_ms=2_000), None, 10) == listed[:2]
+        assert store.list_conflicts(ConflictFilter(until_ms=2_000), None, 10) == listed[2:]
+        rows = [row(n, event_id=event_id, clicks=-n) for n, event_id in enumerate(["b", "a", "it's", "a"])]
+        store.append_events(event_rows(rows), "rows")
+        found = store.counted_events([(1, "a"), (1, "it's"), (2, "b")])
+        assert [(one.event_id, one.offset, one.clicks, one.spend_micros, one.region) for one in found] == [
+            ("a", 1, -1, 1_000_000, "ZZ"), ("it's", 2, -2, 1_000_000, "ZZ"), ("a", 3, -3, 1_000_000, "ZZ"),
+        ]  # fmt: skip
+        assert store.counted_events([]) == []
 
     def test_what_campaigns_counted_elsewhere_and_how_early(self, harness: Harness) -> None:
         store = harness.open()

@@ -45,6 +45,7 @@ LEAST_ROLE = {
     "listDeadLetters": "operator",
     "getDeadLetter": "operator",
     "replayDeadLetters": "operator",
+    "listConflicts": "operator",
     "sendEvents": INGEST,
     "listMembers": "admin",
     "getMember": "admin",

@@ -101,6 +101,7 @@ def test_answers_fit_their_schemas(rest: Rest, user: User, document: dict[str, A
         ("put", "/currency-rates", "/currency-rates", {"json": [rate]}),
         ("get", "/currency-rates", "/currency-rates", {}),
         ("post", "/events", "/events", {"json": [event, {}]}),
+        ("get", "/conflicts", "/conflicts", {}),
         ("get", "/dead-letters", "/dead-letters", {}),
         ("get", "/dead-letters/{letter_id}", "/dead-letters/0-0", {}),
         ("get", "/campaigns/{campaign_id}/insights", path + "/insights?compare=previous_year&group_by=region", {}),

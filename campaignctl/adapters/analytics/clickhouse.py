@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.analytics.clients import Clients
+from campaignctl.adapters.analytics.conflicts import ListedConflicts
 from campaignctl.adapters.analytics.console import Console
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
@@ -14,11 +15,14 @@ from campaignctl.adapters.analytics.report_answers import ReportAnswers
 
 if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
+    from campaignctl.ports.conflicts import ConflictStore
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
 
 
-class ClickHouseAnalytics(LandedEvents, LandedReports, EventSums, ReportAnswers, NewestEvents, Console, SchemaTables):
+class ClickHouseAnalytics(
+    LandedEvents, ListedConflicts, LandedReports, EventSums, ReportAnswers, NewestEvents, Console, SchemaTables
+):
     """The whole analytics store over one set of connections. May be used by several threads."""
 
     def __init__(self, clients: Clients, *, migration_lock: MigrationLock = alone) -> None:
@@ -38,6 +42,9 @@ class ClickHouseAnalytics(LandedEvents, LandedReports, EventSums, ReportAnswers,
 if TYPE_CHECKING:
 
     def _lands(adapter: ClickHouseAnalytics) -> EventStore:
+        return adapter
+
+    def _lists(adapter: ClickHouseAnalytics) -> ConflictStore:
         return adapter
 
     def _answers(adapter: ClickHouseAnalytics) -> InsightStore:
