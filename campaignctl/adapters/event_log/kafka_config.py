@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from campaignctl.adapters.event_log.kafka_errors import wrong_setting
 from campaignctl.errors import ConfigurationError
 
 logger = logging.getLogger("campaignctl.event_log.kafka")
@@ -108,9 +109,20 @@ class ClientConfig:
         self.timeouts = timeouts
         self.last_complaint = ""
         """Why brokers could not be reached or refused this client, in the library's words; empty after no trouble."""
+        self.has_answered = False
+        """Whether a broker has ever answered: then the settings are right, and what fails is the brokers' matter."""
         self._log = LibraryLog()
         self._security = security
         self._instance_id = instance_id
+
+    def wrong_setting(self) -> ConfigurationError | None:
+        """What the brokers' refusal says about the settings, until one has answered; None when it may be an outage."""
+        return None if self.has_answered else wrong_setting(self.last_complaint, self.brokers)
+
+    @property
+    def is_refused_by_all(self) -> bool:
+        """Whether waiting longer is in vain: the only broker that is named refuses what the settings say."""
+        return "," not in self.brokers and self.wrong_setting() is not None
 
     def admin(self) -> dict[str, Any]:
         return self._common("admin")
@@ -175,7 +187,8 @@ class ClientConfig:
         }
 
     def _complain(self, error: KafkaError) -> None:
-        self.last_complaint = error.str()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # comes after the reason, and has none
+            self.last_complaint = error.str()
 
 
 class LibraryLog:

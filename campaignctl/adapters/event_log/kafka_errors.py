@@ -1,5 +1,6 @@
 """The Kafka library's errors in the product's words."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,6 +55,39 @@ _WRONG_SETTING = frozenset(
 )
 
 
+# What the library says of a handshake that failed, what it means, and what to do.
+_WRONG_SETTINGS = (
+    (
+        re.compile(r"SASL authentication error"),
+        "does not accept the user name or the password",
+        "check kafka.sasl_username, kafka.sasl_password and kafka.sasl_mechanism",
+    ),
+    (
+        re.compile(r"mechanism handshake failed"),
+        "does not take the SASL mechanism that is set",
+        "set kafka.sasl_mechanism to one that the brokers offer, or kafka.security_protocol to that of their listener",
+    ),
+    (
+        re.compile(r"certificate verify failed|certificate could not be verified"),
+        "shows a certificate that cannot be trusted",
+        "name the PEM file of the authority that signed it in kafka.ssl_ca_file; it must be made for the broker's name",
+    ),
+    (
+        re.compile(r"connecting to a PLAINTEXT broker listener"),
+        "does not speak TLS",
+        "set kafka.security_protocol to PLAINTEXT or SASL_PLAINTEXT, or name the listener with TLS in kafka.brokers",
+    ),
+)
+
+
+def wrong_setting(complaint: str, brokers: str) -> ConfigurationError | None:
+    """What has to be set otherwise, where the library's complaint says so; None for what may be an outage."""
+    for pattern, what, hint in _WRONG_SETTINGS:
+        if pattern.search(complaint):
+            return ConfigurationError(f"Kafka at {brokers} {what}", hint=hint)
+    return None
+
+
 def kafka_error(exception: KafkaException) -> KafkaError:
     """What the exception carries."""
     error = exception.args[0]
@@ -85,6 +119,17 @@ def translated(error: KafkaError, doing: str, *, topic: str, complaint: str = ""
         f"Kafka did not answer, or failed, while {doing} ({said}).",
         service="event_log",
         hint="See whether the brokers are up and can be reached from here; it goes on by itself when they are back.",
+    )
+
+
+def never_answered(brokers: str, seconds: float, complaint: str) -> Unavailable:
+    """At the first question of a program, that of an outage or of a wrong address; a listener with TLS says nothing."""
+    said = f" ({complaint})" if complaint else ""
+    return Unavailable(
+        f"Kafka at {brokers} did not answer within {seconds:g} s{said}.",
+        service="event_log",
+        hint="See whether the brokers are up and kafka.brokers names them, and whether kafka.security_protocol is that"
+        " of their listener.",
     )
 
 

@@ -20,6 +20,7 @@ from campaignctl.adapters.event_log.kafka_errors import (
     closed,
     kafka_error,
     making_a_client,
+    never_answered,
     timed_out,
     translated,
 )
@@ -32,9 +33,13 @@ HEADROOM_BYTES = 65_536
 """Kafka's ``max.message.bytes`` bounds a batch with keys, headers and framing; ours bounds a value. This is between."""
 
 _SETTLING_S = 0.02
+_LISTENING_S = 0.05
 _RESOURCE = ConfigResource.Type.TOPIC
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _SIXTY_FOUR_BITS = 2**64 - 1
+
+# What the library says when no broker has: it tries again by itself until the time is up.
+_SILENCE = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 # What is said of a partition whose leader has just been chosen or moves.
 _LEADER_MOVES = frozenset(
@@ -218,7 +223,7 @@ class KafkaTopics:
 
     def _answer(self, asked: "Future[Any]", doing: str, topic: str) -> Any:
         try:
-            return asked.result(self._timeout_s + 1.0)  # a little later than the library's own deadline
+            answer = self._wait(asked, doing)
         except KafkaException as exception:
             error = kafka_error(exception)
             if error.code() in _LEADER_MOVES:
@@ -226,11 +231,37 @@ class KafkaTopics:
             raise self._translated(error, doing, topic) from exception
         except FutureTimeoutError as error:
             raise self._timed_out(doing) from error
+        self._config.has_answered = True
+        return answer
+
+    def _wait(self, asked: "Future[Any]", doing: str) -> Any:
+        """The answer; meanwhile the library tells why it cannot have one. Only its own polling has it say so."""
+        deadline = monotonic() + self._timeout_s + 1.0  # a little later than the library's own
+        while True:
+            try:
+                return asked.result(_LISTENING_S)
+            except FutureTimeoutError:
+                self._listen()
+                if self._config.is_refused_by_all:
+                    raise self._timed_out(doing) from None
+                if monotonic() > deadline:
+                    raise
+
+    def _listen(self) -> None:
+        with self._lock:
+            if self._admin is not None:
+                self._admin.poll(0)
 
     def _translated(self, error: KafkaError, doing: str, topic: str) -> Exception:
+        self._listen()
+        if error.code() in _SILENCE and not self._config.has_answered:
+            return self._timed_out(doing)
         return translated(error, doing, topic=topic, complaint=self._config.last_complaint)
 
-    def _timed_out(self, doing: str) -> Unavailable:
+    def _timed_out(self, doing: str) -> Exception:
+        config = self._config
+        if not config.has_answered:
+            return config.wrong_setting() or never_answered(config.brokers, self._timeout_s, config.last_complaint)
         return timed_out(doing, self._timeout_s, self._config.last_complaint)
 
 
