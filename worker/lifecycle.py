@@ -16,6 +16,7 @@ from campaignctl.adapters.process_memory import return_large_pieces
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
+from worker.breaker import BreakerPolicy
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
@@ -61,7 +62,8 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         clock=app.clock,
         metrics=WorkerMetrics(registry),
         options=WorkerOptions(
-            FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000)
+            FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000),
+            breaker=BreakerPolicy(events.stop_at_bad_percent / 100, events.stop_after_records),
         ),
         housekeeping=app.housekeeping,
     )

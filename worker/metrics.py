@@ -79,6 +79,11 @@ class WorkerMetrics:
             "Partitions whose committed offset lay below what had been applied.",
             registry=registry,
         )
+        self.stops = Counter(
+            "campaignctl_ingest_stops_total",
+            "Times a partition was not applied because most of its latest records are bad where most were good before.",
+            registry=registry,
+        )
         self.failures = Counter(
             "campaignctl_ingest_failures_total",
             "Times a partition had to be opened again after an error.",

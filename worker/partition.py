@@ -26,6 +26,7 @@ from campaignctl.ports.event_log import Committed, Consumer, EventLog, RecordBat
 from campaignctl.services.ingestion import Ingestor, PreparedBatch, RecordRange, topic_number
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy, PartitionBuffer
+from worker.breaker import Breakers
 from worker.intents import Intent, token_of, unfinished_intent
 from worker.metrics import WorkerMetrics
 
@@ -61,6 +62,7 @@ class Tools:
     policy: FlushPolicy
     clock: Clock
     metrics: WorkerMetrics
+    breakers: Breakers
     failpoint: Callable[[str], None]
     wait: Callable[[float], None]
     """Let seconds pass while the membership is kept; may raise what ends the work."""
@@ -193,6 +195,8 @@ class OwnedPartition:
         prepared = self._persist(lambda: self._tools.ingestor.prepare(batch, self._topic, self._window, refused))
         if replay is not None:
             return prepared, replay
+        if prepared.counts.rejected_by_reason and self.position >= self._repair_end:
+            self._persist(lambda: self._tools.breakers.judge(prepared))
         letters_from = None
         if prepared.dead_letters:
             letters_from = self._persist(lambda: landing.dead_letters_end(self.number))

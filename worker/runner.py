@@ -16,6 +16,7 @@ from campaignctl.ports.event_log import Consumer, EventLog
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
+from worker.breaker import BreakerPolicy, Breakers
 from worker.metrics import WorkerMetrics
 from worker.partition import Tools
 from worker.session import Session, StoppingError
@@ -36,6 +37,8 @@ class WorkerOptions:
     """Records read at once, of all partitions together."""
     buffer_bytes: int = 134_217_728
     """When the waiting records of all partitions take so much memory, all of them land."""
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    """When a partition stops because everything is suddenly refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Worker:
         self._clock = clock
         self._metrics = metrics
         self._options = options or WorkerOptions()
+        self._breakers = Breakers(self._options.breaker, store)
         self._housekeeping = housekeeping
         self._failpoint = failpoint
         self._stopping = threading.Event()
@@ -151,6 +155,7 @@ class Worker:
             policy=self._options.policy,
             clock=self._clock,
             metrics=self._metrics,
+            breakers=self._breakers,
             failpoint=self._failpoint,
             wait=self._clock.sleep,
         )

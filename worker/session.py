@@ -10,6 +10,7 @@ from functools import partial
 from campaignctl.errors import CampaignctlError, Fenced, Unavailable
 from campaignctl.ports.event_log import Assignment, OffsetLost
 from campaignctl.services.landing import ForeignRowsError
+from worker.breaker import MassRejectionError
 from worker.intents import UnreadableIntentError
 from worker.partition import LogTruncatedError, OwnedPartition, OwnershipLostError, Tools
 
@@ -160,6 +161,9 @@ class Session:
             self._tools.metrics.fenced.inc()
             logger.info("%s[%d]: went to another worker while waiting for a store", self._tools.topic, number)
         except (UnreadableIntentError, LogTruncatedError, ForeignRowsError) as error:
+            self._set_back(number, str(error), _STALLED_RETRY_S)
+        except MassRejectionError as error:
+            self._tools.metrics.stops.inc()
             self._set_back(number, str(error), _STALLED_RETRY_S)
         except Fenced as error:
             self._tools.metrics.fenced.inc()

@@ -179,6 +179,15 @@ class EventsSettings(_Section):
     flush_age_ms: int = Field(
         default=500, ge=1, le=60_000, description="Milliseconds after which a smaller batch lands too."
     )
+    stop_at_bad_percent: int = Field(
+        default=50,
+        ge=0,
+        le=100,
+        description="Bad records among the latest at which a partition stops that was good before; 0 never.",
+    )
+    stop_after_records: int = Field(
+        default=1_000, ge=1, le=1_000_000, description="Records that make such a share; fewer never stop anything."
+    )
 
     @model_validator(mode="after")
     def _window_within_retention(self) -> "EventsSettings":

@@ -18,6 +18,7 @@ from campaignctl.services.landing import Landing
 from tests.fakes.analytics import FakeEventStore
 from tests.fakes.metadata import FakeCampaigns
 from worker.batching import FlushPolicy
+from worker.breaker import BreakerPolicy
 from worker.metrics import WorkerMetrics
 from worker.runner import Worker, WorkerOptions
 from worker.session import Session
@@ -62,6 +63,7 @@ class Bench:
         poll_records: int = 5_000,
         failpoint: Callable[[str], None] = lambda name: None,
         housekeeping: Callable[[], object] | None = None,
+        breaker: BreakerPolicy | None = None,
     ) -> Worker:
         log = log or self.log
         ingestor = Ingestor(
@@ -82,7 +84,7 @@ class Bench:
             group=GROUP,
             clock=self.clock,
             metrics=self.metrics,
-            options=WorkerOptions(policy, poll_records),
+            options=WorkerOptions(policy, poll_records, breaker=breaker or BreakerPolicy()),
             housekeeping=housekeeping,
             failpoint=failpoint,
         )
