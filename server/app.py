@@ -173,6 +173,7 @@ class _Server(uvicorn.Server):
     """uvicorn that remembers which signal stopped it, instead of raising the signal again once it has stopped."""
 
     stopped_by: int | None = None
+    on_signal: Callable[[int], None] | None = None
 
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
@@ -193,6 +194,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.stopped_by = self.stopped_by or sig
+        if self.on_signal is not None:
+            self.on_signal(sig)
         super().handle_exit(sig, frame)
 
 
@@ -207,6 +210,7 @@ def serve(
     on_bound: Callable[[str, int], None] | None = None,
     is_waiting: bool = False,
     on_server: Callable[[Callable[[], None]], None] | None = None,
+    on_signal: Callable[[int], None] | None = None,
     trusted_proxies: tuple[str, ...] = (),
 ) -> int | None:
     """Serve until SIGINT, SIGTERM or a call of the stop function; requests under way are finished first.
@@ -214,9 +218,9 @@ def serve(
     Port 0 takes a free one; a ``listener`` that several processes share is bound already. On ``metrics_listener``
     ``/metrics`` is answered to everybody. ``is_waiting``: see ``create_app``. ``on_bound`` is called with host and port
     once connections are taken, before any is answered; ``on_server`` with a function that stops the server from any
-    thread. Behind a proxy on one of ``trusted_proxies`` the client's address is what the proxy says. Answers the signal
-    that stopped it, None for the stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or
-    ``address_not_available``.
+    thread; ``on_signal`` with the number of each signal at once. Behind a proxy on one of ``trusted_proxies`` the
+    client's address is what the proxy says. Answers the signal that stopped it, None for the stop function. Raises
+    ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
     """
     listener = listener or bind(host, port)
     api = create_app(app, operator_token=operator_token, is_waiting=is_waiting)
@@ -240,6 +244,7 @@ def serve(
             backlog=BACKLOG,
         )
         server = _Server(config)
+        server.on_signal = on_signal
         if on_server is not None:
             on_server(lambda: setattr(server, "should_exit", True))
         with server.stopped_by_signals():

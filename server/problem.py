@@ -241,7 +241,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
 
 def log_failure(error: Exception, scope: Scope) -> None:
     """Write what went wrong to the log, under the request's id; the trace only of what nobody meant."""
-    expected = isinstance(error, errors.CampaignctlError)
+    expected = isinstance(error, errors.CampaignctlError | HttpError)
     logger.log(
         logging.WARNING if expected else logging.ERROR,
         "request %s failed: %s",

@@ -74,14 +74,22 @@ def build_job_runner(app: "App", registry: CollectorRegistry = REGISTRY) -> JobR
     return JobRunner(app.metadata, job_handlers(app), app.clock, JobMetrics(registry))
 
 
-def run_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> int:
+def run_worker(
+    app: "App", registry: CollectorRegistry = REGISTRY, *, on_signal: Callable[[int], None] = lambda _: None
+) -> int:
     """Run a worker until SIGINT or SIGTERM; answers the exit code, 130 or 143. Main thread only.
 
-    The batch in hand is finished first, but not for longer than 25 s: what is left is repeated by the next worker.
+    The batch in hand is finished first, but not for longer than 20 s: what is left is repeated by the next worker.
+    ``on_signal`` is called with each signal's number at once.
     Raises what ends the worker by itself, such as ``SchemaMismatch``.
     """
     asked = threading.Event()
-    with _signals_to(asked.set) as received:
+
+    def stop(number: int) -> None:
+        asked.set()
+        on_signal(number)
+
+    with _signals_to(stop) as received:
         thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
         while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
             pass
@@ -113,13 +121,13 @@ def _stop(thread: WorkerThread, jobs: JobRunner) -> None:
 
 
 @contextmanager
-def _signals_to(act: Callable[[], None]) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM call ``act`` instead of breaking off; those that came are in the list."""
+def _signals_to(act: Callable[[int], None]) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM call ``act`` with their number instead of breaking off; those that came are in the list."""
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        act()
+        act(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

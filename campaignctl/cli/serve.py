@@ -13,6 +13,7 @@ import typer
 from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.stopping import StopDeadline
 from campaignctl.errors import CampaignctlError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class _Serving:
 
         settings, out = self._settings, self.invocation.out()
         with ExitStack() as stack:
+            deadline = stack.enter_context(StopDeadline())
             stack.enter_context(own_directory(settings, "serve"))
             opened = stack.enter_context(open_stores(settings, is_serving=not self._with_worker))
             look = FirstLook(opened)
@@ -131,6 +133,7 @@ class _Serving:
                 is_waiting=not settings.embedded,
                 operator_token=self._token,
                 on_bound=lambda *_: self._bound(started),
+                on_signal=deadline.begin,
                 on_server=look.start if not settings.embedded else None,
             )
             look.raise_what_is_wrong()

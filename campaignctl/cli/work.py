@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.stopping import StopDeadline
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -36,6 +37,7 @@ def work(
 
     out = invocation.out()
     with ExitStack() as stack:
+        deadline = stack.enter_context(StopDeadline())
         stack.enter_context(own_directory(settings, "work"))
         opened = stack.enter_context(open_stores(settings))
         stack.callback(opened.health.stop)
@@ -50,7 +52,7 @@ def work(
             logger.warning("%s", difference)
         source = settings.data_dir if settings.embedded_event_log else settings.kafka.events_topic
         out.note(f"counting the events in {source}; Ctrl-C stops")
-        code = run_worker(opened)
+        code = run_worker(opened, on_signal=deadline.begin)
     raise typer.Exit(code)
 
 
