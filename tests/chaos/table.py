@@ -86,8 +86,8 @@ class Bench:
         self.load.start()
         try:
             for service, kind in faults:
-                time.sleep(min(3.0, seconds))  # the caches are warm, the sums move
                 self._renew()
+                time.sleep(min(3.0, seconds))  # both servers have seen the token, the caches are warm, the sums move
                 row = self._under(service, kind, seconds)
                 told(row)
                 rows.append(row)
