@@ -20,8 +20,8 @@ def main() -> int:
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this one (may be repeated)")
     given = parser.parse_args()
     faults = [(service, kind) for service in given.service or SERVICES for kind in given.kind or KINDS]
-    with tempfile.TemporaryDirectory() as home, installation(Path(home)) as installed:
-        rows = Bench(installed).run(faults, given.seconds, _tell)
+    with tempfile.TemporaryDirectory() as home, installation(Path(home)) as installed, Bench(installed) as bench:
+        rows = bench.run(faults, given.seconds, _tell)
     print(as_markdown(rows))
     return int(any(row.lost or row.doubled or row.wrong_sums for row in rows))
 

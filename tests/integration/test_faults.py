@@ -43,7 +43,7 @@ def test_nothing_is_lost_or_counted_twice_and_the_rest_stays_up(tmp_path: Path) 
     with ExitStack() as stack:
         for service in _LOCKED:
             stack.enter_context(using(service, alone=True))
-        bench = Bench(stack.enter_context(installation(tmp_path)))
+        bench = stack.enter_context(Bench(stack.enter_context(installation(tmp_path))))
         for row in bench.run([(service, kind) for service in SERVICES for kind in KINDS], _SECONDS, print):
             assert (row.lost, row.doubled, row.wrong_sums, row.events > 0) == (0, 0, 0, True), row.fault
             answers = row.window.kinds
@@ -62,7 +62,7 @@ def test_a_signal_ends_everything_in_time_whatever_is_silent(tmp_path: Path) -> 
         for service in _LOCKED:
             stack.enter_context(using(service, alone=True))
         installed = stack.enter_context(installation(tmp_path))
-        load = Bench(installed).load
+        load = stack.enter_context(Bench(installed)).load
         load.start()
         time.sleep(2)
         with Faults("kafka").frozen(), Faults("clickhouse").frozen():
