@@ -329,13 +329,26 @@ class InsightWarning(BaseModel):
     message: str
 
 
+class EarlierRow(Metrics):
+    """What the bucket of the same number in the earlier range has of the same group."""
+
+    model_config = ConfigDict(extra="allow")
+
+    period_start: str
+    period_end: str
+    partial: bool
+    change: dict[str, RatioOrNull] = Field(description="Of the five metrics, from then to now.")
+
+
 class Comparison(BaseModel):
     kind: str
     start_date: date
     end_date: date
     totals: Metrics
     change: dict[str, RatioOrNull]
-    rows: list[dict[str, Any]] | None = None
+    rows: list[EarlierRow | None] = Field(
+        description="Beside each row of the page, in its order; null where the earlier range has fewer buckets."
+    )
 
 
 class InsightsOut(BaseModel):

@@ -5,23 +5,29 @@ one does, 1 when the bug goes unnoticed; ``none`` puts nothing in, and then 0 sa
 """
 
 import logging
+import re
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from campaignctl.domain import local_days
+from campaignctl.adapters.analytics import report_answers
+from campaignctl.domain import insight_reports, local_days
 from campaignctl.domain.dedup_window import DedupWindow
+from campaignctl.domain.insight_reports import Decision
 from campaignctl.domain.insight_rows import RowTable
 from campaignctl.domain.insights import Ratio, Sums
 from campaignctl.services.ingestion import Ingestor
 from tests.support.histories import play
 from tests.support.mounts import in_memory
+from tests.support.report_histories import Player
 
 HISTORIES = 20
 """Of seeds 0 to 19; each bug shows within the first few."""
+QUESTIONS = 20
+"""About each history that has reports."""
 
 
 def utc_day() -> None:
@@ -67,19 +73,51 @@ def window_not_rebuilt() -> None:
     Ingestor.open_window = wrong  # type: ignore[assignment,method-assign]
 
 
+def both_sources_counted() -> None:
+    """A report's day is counted from the report and from the stream as well."""
+    Decision.left_out = lambda self: []  # type: ignore[method-assign]
+
+
+def rest_of_countries_dropped() -> None:
+    """What countries leave of a day's total is nowhere."""
+    right = insight_reports._countries_and_rest
+
+    def wrong(facts: Any) -> Any:
+        countries, rest = right(facts)
+        return countries, rest.only_regions(())
+
+    insight_reports._countries_and_rest = wrong
+
+
+def superseded_version_counted() -> None:
+    """Every version of a report counts, and not just the one that stands."""
+    statement = report_answers._SQL["standing_rows"]
+    versions = re.sub(r"LIMIT 1 BY [^)]*", "", statement)
+    assert versions != statement
+    report_answers._SQL = {**report_answers._SQL, "standing_rows": versions}
+
+
 BUGS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
     "utc_day": utc_day,
     "averaged_ratios": averaged_ratios,
     "window_not_rebuilt": window_not_rebuilt,
+    "both_sources_counted": both_sources_counted,
+    "rest_of_countries_dropped": rest_of_countries_dropped,
+    "superseded_version_counted": superseded_version_counted,
 }
+IN_REPORTS = {"both_sources_counted", "rest_of_countries_dropped", "superseded_version_counted"}
+"""Those that only histories with reports can show."""
 
 
-def first_difference(histories: int = HISTORIES) -> str | None:
+def first_difference(histories: int = HISTORIES, *, reports: bool = False) -> str | None:
     """What the first history that differs from the model shows; None when none does."""
-    with tempfile.TemporaryDirectory() as disk, in_memory(Path(disk)) as directory:
+    with tempfile.TemporaryDirectory() as disk, in_memory(Path(disk)) as directory, ExitStack() as stack:
+        player = Player(directory) if reports else None
+        if player is not None:
+            stack.callback(player.close)
         for seed in range(histories):
-            wrong = play(seed, directory / str(seed))
+            wrong = play(seed, directory / str(seed)) if player is None else player.play(seed, QUESTIONS)
             if wrong:
                 return wrong[0]
     return None
@@ -93,7 +131,7 @@ def main() -> int:
     logging.getLogger("campaignctl").setLevel(logging.CRITICAL)
     BUGS[name]()
     with suppress(KeyboardInterrupt):
-        found = first_difference(HISTORIES if name != "none" else 5)
+        found = first_difference(HISTORIES if name != "none" else 5, reports=name in IN_REPORTS)
         sys.stdout.write(f"{found or 'no difference'}\n")
         return 0 if (found is None) == (name == "none") else 1
     return 130

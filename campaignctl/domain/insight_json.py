@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from campaignctl.domain.insights import (
-    Comparison,
+    EarlierRow,
     Freshness,
     GroupValue,
     InsightRow,
@@ -18,6 +18,7 @@ from campaignctl.domain.insights import (
     Sums,
 )
 from campaignctl.domain.money import micros_to_decimal_text
+from campaignctl.domain.periods import Bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _text = json.JSONEncoder(ensure_ascii=False).encode
@@ -39,7 +40,7 @@ def to_json(insights: Insights) -> bytes:
         "group_by": _list(map(_text, query.group_by)),
         "rows": _rows(insights.rows, [dimension.member for dimension in query.group_by]),
         "totals": _object(_sums(insights.totals)),
-        "comparison": _comparison(insights.comparison, insights.totals),
+        "comparison": _comparison(insights, [dimension.member for dimension in query.group_by]),
         "next_cursor": "null" if insights.next_cursor is None else _text(insights.next_cursor),
         "freshness": _list(map(_freshness, insights.freshness)),
         "warnings": _list(
@@ -56,9 +57,7 @@ def _rows(rows: Sequence[InsightRow], group_members: Sequence[str]) -> str:
 def _row(row: InsightRow, group_members: Sequence[str]) -> str:
     return _object(
         {
-            "period_start": f'"{row.bucket.start.isoformat()}"',
-            "period_end": f'"{row.bucket.end.isoformat()}"',
-            "partial": "true" if row.bucket.partial else "false",
+            **_period(row.bucket),
             **{member: _group_value(value) for member, value in zip(group_members, row.group, strict=True)},
             **_sums(row.sums),
             "source": f'"{row.source}"',
@@ -84,19 +83,46 @@ def _millionths(value: int | None) -> str:
     return "null" if value is None else micros_to_decimal_text(value)
 
 
-def _comparison(comparison: Comparison | None, totals: Sums) -> str:
+def _comparison(insights: Insights, group_members: Sequence[str]) -> str:
+    comparison = insights.comparison
     if comparison is None:
         return "null"
-    changes = {metric.value: _millionths(totals.change_from(comparison.totals, metric)) for metric in Metric}
+    beside = zip(insights.rows, comparison.rows, strict=True)
     return _object(
         {
             "kind": _text(comparison.kind),
             "start_date": _text(comparison.days.first.isoformat()),
             "end_date": _text(comparison.days.last.isoformat()),
             "totals": _object(_sums(comparison.totals)),
-            "change": _object(changes),
+            "change": _change(insights.totals, comparison.totals),
+            "rows": _list(_earlier_row(row, earlier, group_members) for row, earlier in beside),
         }
     )
+
+
+def _earlier_row(row: InsightRow, earlier: EarlierRow | None, group_members: Sequence[str]) -> str:
+    if earlier is None:
+        return "null"
+    return _object(
+        {
+            **_period(earlier.bucket),
+            **{member: _group_value(value) for member, value in zip(group_members, row.group, strict=True)},
+            **_sums(earlier.sums),
+            "change": _change(row.sums, earlier.sums),
+        }
+    )
+
+
+def _change(sums: Sums, earlier: Sums) -> str:
+    return _object({metric.value: _millionths(sums.change_from(earlier, metric)) for metric in Metric})
+
+
+def _period(bucket: Bucket) -> dict[str, str]:
+    return {
+        "period_start": f'"{bucket.start.isoformat()}"',
+        "period_end": f'"{bucket.end.isoformat()}"',
+        "partial": "true" if bucket.partial else "false",
+    }
 
 
 def _freshness(freshness: Freshness) -> str:

@@ -16,6 +16,7 @@ from campaignctl.domain.insight_sums import I64, REPORTED, STREAMED, UNKNOWN, St
 from campaignctl.domain.insights import (
     MONEY,
     Dimension,
+    EarlierRow,
     Fill,
     Finality,
     GroupValue,
@@ -82,6 +83,24 @@ class RowTable:
         more = start + len(cells) < len(order)
         return rows, self._place(cells[-1]) if more else None
 
+    def beside(self, rows: Sequence[InsightRow]) -> tuple[EarlierRow | None, ...]:
+        """What this range has for the rows of another one of the same question: by number of the bucket and group."""
+        group_numbers = {group: number for number, group in enumerate(self._groups)}
+        return tuple(
+            EarlierRow(self._buckets[row.number], self._sums_of(row.number, group_numbers.get(row.group)))
+            if row.number < len(self._buckets)
+            else None
+            for row in rows
+        )
+
+    def _sums_of(self, bucket: int, group: int | None) -> Sums:
+        if group is not None:
+            key = bucket * len(self._groups) + group
+            place = int(np.searchsorted(self._keys, key))
+            if place < len(self._keys) and self._keys[place] == key:
+                return self._row_sums(place)
+        return UNKNOWN_SUMS if self._limits.no_totals else Sums()
+
     def _filled_cells(self) -> "_Cells":
         query, groups = self._query, len(self._groups)
         filled = groups * sum(bucket.begun(query.now, query.today) for bucket in self._buckets)
@@ -91,8 +110,9 @@ class RowTable:
         rows_of_filled = np.full(filled, _NO_ROW)
         rows_of_filled[self._keys[~later]] = rows[~later]
         keys = np.concatenate((np.arange(filled), self._keys[later]))
-        shown = ~np.isin(keys // max(groups, 1), list(self._limits.left_empty))
-        return _Cells(keys[shown], np.concatenate((rows_of_filled, rows[later]))[shown])
+        found = np.concatenate((rows_of_filled, rows[later]))
+        shown = (found != _NO_ROW) | ~np.isin(keys // max(groups, 1), list(self._limits.left_empty))
+        return _Cells(keys[shown], found[shown])
 
     def _order(self) -> Sequence[int]:
         """Numbers of cells as they are to be shown."""
@@ -161,6 +181,7 @@ class RowTable:
         bucket_number, group = divmod(int(self._cells.keys[cell]), len(self._groups))
         bucket, row = self._buckets[bucket_number], int(self._cells.rows[cell])
         return InsightRow(
+            number=bucket_number,
             bucket=bucket,
             group=self._groups[group],
             sums=Sums() if row == _NO_ROW else self._row_sums(row),

@@ -213,6 +213,8 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class InsightRow:
+    number: int
+    """Which of the range's buckets it is about, from 0."""
     bucket: Bucket
     group: tuple[GroupValue, ...]
     """A value for each dimension of the question's ``group_by``, in its order."""
@@ -222,10 +224,20 @@ class InsightRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierRow:
+    """What stands beside a row: the bucket of the same number in the earlier range, the same group."""
+
+    bucket: Bucket
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     kind: Compare
     days: DayRange
     totals: Sums
+    rows: tuple[EarlierRow | None, ...]
+    """Beside each row of the page; None where the earlier range has fewer buckets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from campaignctl.domain.insights import (
     Fill,
     Freshness,
     InsightQuery,
+    InsightRow,
     Insights,
 )
 from campaignctl.ports.analytics import InsightStore
@@ -86,7 +87,7 @@ class InsightAnswers:
             query=query,
             rows=tuple(rows),
             totals=table.totals,
-            comparison=_comparison(query, answer),
+            comparison=_comparison(query, answer, rows),
             next_cursor=None if last is None else self._cursors.encode(last, asked),
             freshness=tuple(known.get(one, Freshness(one)) for one in query.platforms or known),
             warnings=tuple(sorted(answer.warnings(query), key=lambda warning: warning.code)),
@@ -165,8 +166,9 @@ def _members(query: InsightQuery) -> list[object]:
     ]
 
 
-def _comparison(query: InsightQuery, answer: RangeReader) -> Comparison | None:
+def _comparison(query: InsightQuery, answer: RangeReader, rows: Sequence[InsightRow]) -> Comparison | None:
     if query.compare is None or query.earlier_days is None:
         return None
     earlier = replace(query, days=query.earlier_days, fill=Fill.NONE, compare=None)
-    return Comparison(query.compare, earlier.days, answer.table(earlier).totals)
+    table = answer.table(earlier)
+    return Comparison(query.compare, earlier.days, table.totals, table.beside(rows))

@@ -17,6 +17,10 @@ class ManualClock:
     def sleep(self, seconds: float, /) -> None:
         self.advance(seconds)
 
+    def move_to(self, now: datetime) -> None:
+        """Forwards or backwards."""
+        self._now = now
+
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic_s += seconds

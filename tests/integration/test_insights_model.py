@@ -13,7 +13,7 @@ import pytest
 
 from campaignctl.errors import InvalidInput
 from tests.fakes.clock import ManualClock
-from tests.integration.insight_bench import InsightBench, exact
+from tests.integration.insight_bench import InsightBench
 from tests.model.histories import History, random_history
 from tests.model.questions import random_questions, request
 from tests.model.reference import Model
@@ -47,7 +47,9 @@ def _load(bench: InsightBench, history: History, organization_id: int) -> tuple[
     """Land the history; campaigns of earlier ones are there already, so the ids are shifted. And the model of it."""
     model = Model()
     for number, campaign in enumerate(history.campaigns, 1):
-        model.add_campaign(number, timezone=campaign["timezone"], currency=campaign["currency"])
+        model.add_campaign(
+            number, timezone=campaign["timezone"], currency=campaign["currency"], platforms=campaign["platforms"]
+        )
     model.add_rates(history.rates)
     shift = bench.add_campaigns(history.campaigns, organization_id)
     bench.add_rates(history.rates, organization_id)
@@ -61,29 +63,15 @@ def _load(bench: InsightBench, history: History, organization_id: int) -> tuple[
 def _answer(bench: InsightBench, question: Json, shift: int, expected: Json) -> Json:
     path, params = request(question)
     try:
-        answer = exact(bench.ask(path, params, shift).body)
+        answer = bench.whole_answer(path, params, shift)
     except InvalidInput as error:
         named = [one.field for one in error.errors if one.field in expected.get("fields", ())]
         return expected if named else {"error": 422, "fields": [one.field for one in error.errors]}
     return {
-        "rows": [_unshifted(row, shift) for row in _all_rows(bench, question, shift, answer)],
+        "rows": answer["rows"],
         "totals": answer["totals"],
         "comparison": answer["comparison"],
+        "freshness": answer["freshness"],
         "warnings": [warning["code"] for warning in answer["warnings"]],
         **{name: answer[name] for name in ("timezone", "currency", "start_date", "end_date")},
     }
-
-
-def _all_rows(bench: InsightBench, question: Json, shift: int, answer: Json) -> list[Json]:
-    rows: list[Json] = answer["rows"]
-    while answer["next_cursor"]:
-        path, params = request(question)
-        following = exact(bench.ask(path, {**params, "cursor": answer["next_cursor"]}, shift).body)
-        assert following["totals"] == answer["totals"]
-        answer = following
-        rows += answer["rows"]
-    return rows
-
-
-def _unshifted(row: Json, shift: int) -> Json:
-    return row | ({"campaign_id": row["campaign_id"] - shift} if "campaign_id" in row else {})

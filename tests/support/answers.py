@@ -10,7 +10,7 @@ Json = dict[str, Any]
 COUNTS = ("impressions", "clicks")
 _FREE_ROW_MEMBERS = {"source", "finality"}
 _CHANGE = "comparison.change"
-_MAX_SHOWN_CHARACTERS = 160
+_MAX_SHOWN_CHARACTERS = 400
 
 
 def decoded(body: bytes) -> Any:
@@ -44,6 +44,10 @@ def _differences(answer: Json, expected: Mapping[str, Any]) -> Iterator[str]:
                 yield f"comparison.{name}: {answer['comparison'][name]!r} instead of {comparison[name]!r}"
         yield from _of_members("comparison.totals", answer["comparison"]["totals"], comparison["totals"])
         yield from _of_members(_CHANGE, answer["comparison"]["change"], comparison["change"])
+        found, wanted = answer["comparison"]["rows"], comparison.get("rows")
+        if wanted is not None and found != wanted:
+            place = next((n for n, pair in enumerate(zip(found, wanted, strict=False)) if pair[0] != pair[1]), -1)
+            yield f"comparison.rows[{place}]: {_short(found[place : place + 1])} instead of {_short(wanted[place : place + 1])}"
 
 
 def _of_rows(rows: Sequence[Json], expected: Sequence[Json]) -> Iterator[str]:

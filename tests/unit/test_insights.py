@@ -275,6 +275,35 @@ def test_compared_with_the_days_before(bench: Bench) -> None:
     }
 
 
+def test_rows_beside_those_of_the_earlier_range(bench: Bench) -> None:
+    bench.store.events = [
+        event(TODAY, platform="meta", clicks=3),
+        event(TODAY, platform="google", clicks=1),
+        event(TODAY - 2 * DAY, platform="meta", clicks=2, impressions=4),
+        event(TODAY - 3 * DAY, platform="tiktok", clicks=7),
+    ]
+    answer = bench.ask(compare="previous_period", group_by="platform", sort="clicks", **between(TODAY - DAY, TODAY))
+    assert [(row["platform"], row["clicks"]) for row in answer["rows"]] == [("meta", 3), ("google", 1)]
+    meta, google = answer["comparison"]["rows"]
+    assert (meta["period_start"], meta["platform"], meta["clicks"], meta["ctr"]) == (
+        "2026-11-21",
+        "meta",
+        2,
+        Decimal("0.5"),
+    )
+    assert (meta["change"]["clicks"], meta["change"]["impressions"]) == (Decimal("0.5"), -1)
+    assert (google["platform"], google["clicks"], google["change"]["clicks"]) == ("google", 0, None)
+
+
+def test_an_earlier_range_may_have_fewer_buckets(bench: Bench) -> None:
+    bench.store.events = [event(TODAY - n * DAY, clicks=1) for n in range(9)]
+    days = between(TODAY - DAY, TODAY)  # Sunday and Monday, before them Friday and Saturday
+    answer = bench.ask(compare="previous_period", granularity="weekly", **days)
+    assert [row["period_start"] for row in answer["rows"]] == ["2026-11-16", "2026-11-23"]
+    week, nothing = answer["comparison"]["rows"]
+    assert (week["period_start"], week["clicks"], week["partial"], nothing) == ("2026-11-16", 2, True, None)
+
+
 def test_both_ranges_may_lack_rates(bench: Bench) -> None:
     bench.store.events = [event(TODAY, spend=5), event(TODAY - DAY, spend=4, currency="EUR")]
     answer = bench.ask(compare="previous_period", **between(TODAY, TODAY))
