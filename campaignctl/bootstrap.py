@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.cache.in_process import InProcessCache
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.data_directory import DataDirectory
+from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.events import EventLimits
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 from campaignctl.ports.event_log import TopicSpec
@@ -27,6 +28,7 @@ from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.freshness import FreshnessService
 from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
+from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.insight_answers import InsightRules
 from campaignctl.services.insights import InsightService
 from campaignctl.services.jobs import JobService
@@ -41,6 +43,7 @@ from campaignctl.services.rates import RateService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.topics import TopicDifference, topic_differences
+from campaignctl.services.verification import VerificationService
 
 if TYPE_CHECKING:
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
@@ -86,6 +89,7 @@ class App:
     letter_purge: LetterPurge
     letter_replays: LetterReplayService
     conflicts: ConflictService
+    verification: VerificationService
     schema: SchemaService
     lag: LagService
     freshness: FreshnessService
@@ -367,6 +371,26 @@ def _build(
         letter_purge=LetterPurge(letters, event_log),
         letter_replays=LetterReplayService(letters, metadata, jobs),
         conflicts=ConflictService(analytics, metadata, window_days=events.dedup_window_days),
+        verification=VerificationService(
+            analytics,
+            analytics,
+            event_log,
+            letters,
+            metadata,
+            lambda campaigns: Ingestor(
+                analytics,
+                campaigns,
+                partition_of=partition_for_key,
+                limits=limits,
+                window_days=events.dedup_window_days,
+                clock=clock,
+            ),
+            topic=kafka.events_topic,
+            group=kafka.group_id,
+            window_days=events.dedup_window_days,
+            retention_days=events.retention_days,
+            clock=clock,
+        ),
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, metadata, clock),

@@ -44,6 +44,7 @@ from server.routes import (
     operator,
     rates,
     system,
+    verification,
 )
 from server.schemas import component_schemas
 from server.security import Gatekeeper
@@ -85,6 +86,7 @@ _ROUTERS = (
     metrics,
     document,
     operator,
+    verification,
 )
 
 logger = logging.getLogger(__name__)

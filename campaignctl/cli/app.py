@@ -50,6 +50,7 @@ COMMANDS = (
     Entry("freshness", "campaignctl.cli.freshness", "Show how old the newest data is, by campaign and platform.", _ASK),
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
+    Entry("verify", "campaignctl.cli.verify", "Compare the log, the raw rows and the rollup; repair them.", _ASK),
     Entry("events", "campaignctl.cli.events", "Send events from a file; list copies that differ.", _FEED),
     Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),

@@ -10,6 +10,7 @@ after a failure whose outcome is unknown:
 - ``verify`` finds rows that a token kept out (the store's log of tokens can be ahead of its data after a crash).
 """
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any, Protocol
 from uuid import uuid4
@@ -112,7 +113,7 @@ class Landing:
             self._clock.sleep(_SETTLE_S)
         holes = self._missing(batch)
         if holes:
-            self._store.append_events(_rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
+            self._store.append_events(rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
         self._reconcile(batch, token)
         return missing + len(holes)
 
@@ -128,7 +129,7 @@ class Landing:
             return missing
         holes = self._holes_of_the_past(batch)
         if holes:
-            self._store.append_events(_rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
+            self._store.append_events(rows_at(batch.rows, holes), f"{token}-fix-{uuid4().hex[:12]}")
         self._reconcile(batch, token)
         return missing + len(holes)
 
@@ -205,7 +206,8 @@ def letter_record(letter: DeadLetter, partition: int | None = None) -> NewRecord
     return NewRecord(key, letter.value, letter_headers(letter), partition)
 
 
-def _rows_at(rows: EventRows, offsets: set[int]) -> EventRows:
+def rows_at(rows: EventRows, offsets: Collection[int]) -> EventRows:
+    """The rows at some offsets."""
     places = [place for place, offset in enumerate(rows.offsets) if offset in offsets]
     columns: dict[str, Any] = {}
     for column in fields(EventRows):

@@ -38,6 +38,7 @@ from campaignctl.ports.analytics import (
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
 from campaignctl.ports.reports import ReportStore
 from campaignctl.ports.schema import MigrationTarget
+from campaignctl.ports.verification import VerificationStore
 from tests.contracts.analytics_rows import (
     DAY_US,
     DAYS,
@@ -72,7 +73,9 @@ TEXTS = (
 )
 
 
-class Store(EventStore, ConflictStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol):
+class Store(
+    EventStore, ConflictStore, VerificationStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol
+):
     def ping(self) -> None: ...
 
     def close(self) -> None: ...
@@ -139,6 +142,37 @@ class AnalyticsContract:
             ("a", 1, -1, 1_000_000, "ZZ"), ("it's", 2, -2, 1_000_000, "ZZ"), ("a", 3, -3, 1_000_000, "ZZ"),
         ]  # fmt: skip
         assert store.counted_events([]) == []
+
+    def test_a_verification_finds_what_is_wrong(self, harness: Harness) -> None:
+        store, day = harness.open(), day_number(FIRST_DAY)
+        assert store.raw_rows_by_campaign() == {}
+        assert store.repeated_rows(1, 0, 0, 1) == store.rollup_differences(1, 0) == []
+        rows = [row(n, campaign_id=n % 2 + 1, clicks=1) for n in range(10)]
+        store.append_events(event_rows(rows), "rows")
+        assert store.raw_rows_by_campaign() == {1: 5, 2: 5}
+        assert store.repeated_rows(1, 0, 0, 1) == store.rollup_differences(1, 0) == []
+        store.append_events(event_rows([rows[0]]), "the same record again")
+        store.append_events(event_rows([rows[2] | {"offsets": 99}]), "the same event again")
+        found = [one for bucket in range(3) for one in store.repeated_rows(1, 0, bucket, 3)]
+        assert sorted((one.event_id, one.offset) for one in found) == [
+            ("event-0", 0), ("event-0", 0), ("event-2", 2), ("event-2", 99),
+        ]  # fmt: skip
+        assert {(one.topic_id, one.partition, one.day) for one in found} == {(TOPIC, PARTITION, day)}
+        assert store.repeated_rows(1, rows[-1]["times_ms"] + 1, 0, 1) == store.repeated_rows(2, 0, 0, 1) == []
+        store.remove_rows(1, [])
+        store.remove_rows(1, [next(one.place for one in found if one.offset == 0), ("no_such_part", 0)])
+        store.remove_rows(1, [next(one.place for one in store.repeated_rows(1, 0, 0, 1) if one.offset == 99)])
+        assert store.repeated_rows(1, 0, 0, 1) == []
+        assert store.raw_rows_by_campaign() == {1: 5, 2: 5}
+        (difference,) = store.rollup_differences(1, 0)
+        assert (difference.day, difference.platform, difference.region, difference.currency) == (
+            day,
+            "meta",
+            "ZZ",
+            "USD",
+        )
+        assert difference.lacks == {"events": -2, "clicks": -2, "spend_micros": -2_000_000}
+        assert store.rollup_differences(1, day + 1) == store.rollup_differences(2, 0) == []
 
     def test_what_campaigns_counted_elsewhere_and_how_early(self, harness: Harness) -> None:
         store = harness.open()

@@ -12,16 +12,26 @@ from campaignctl.adapters.analytics.migrations import MigrationLock, SchemaTable
 from campaignctl.adapters.analytics.newest import NewestEvents
 from campaignctl.adapters.analytics.questions import EventSums
 from campaignctl.adapters.analytics.report_answers import ReportAnswers
+from campaignctl.adapters.analytics.verification import VerifiedEvents
 
 if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
     from campaignctl.ports.conflicts import ConflictStore
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
+    from campaignctl.ports.verification import VerificationStore
 
 
 class ClickHouseAnalytics(
-    LandedEvents, ListedConflicts, LandedReports, EventSums, ReportAnswers, NewestEvents, Console, SchemaTables
+    LandedEvents,
+    ListedConflicts,
+    VerifiedEvents,
+    LandedReports,
+    EventSums,
+    ReportAnswers,
+    NewestEvents,
+    Console,
+    SchemaTables,
 ):
     """The whole analytics store over one set of connections. May be used by several threads."""
 
@@ -42,6 +52,9 @@ class ClickHouseAnalytics(
 if TYPE_CHECKING:
 
     def _lands(adapter: ClickHouseAnalytics) -> EventStore:
+        return adapter
+
+    def _is_verified(adapter: ClickHouseAnalytics) -> VerificationStore:
         return adapter
 
     def _lists(adapter: ClickHouseAnalytics) -> ConflictStore:

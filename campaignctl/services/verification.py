@@ -1,0 +1,394 @@
+"""Verifying: the log, the raw rows and the rollup against each other, piece by piece, while everything runs.
+
+- A *hole* is a record of the log below the committed offset that should have a row and has none: it was not refused, is
+  no copy of an event that counts, and its campaign is known. It is filled by producing the record again, so that the
+  partition's owner counts it as any other record; where the owner's window takes that for a copy, the row itself is put
+  back.
+- An *overlap* is an event that counts twice: two rows of one record, or two rows that the rules of deduplication call
+  one event. The later row is removed.
+- *Drift* is a rollup that differs from its raw rows; a re-aggregation of those days mends it.
+- A *rewind* is a group or a log that was set back behind what has been applied, a *foreign row* one at an offset of the
+  log where no record is.
+
+Each call looks at one piece, so memory is bounded and a caller can show how far it is.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any, cast
+
+from campaignctl.domain.dead_letters import FromLog
+from campaignctl.domain.dedup_window import DedupWindow
+from campaignctl.errors import InvalidInput, Unavailable
+from campaignctl.ports.analytics import EventRows, EventStore, OffsetRange
+from campaignctl.ports.clock import Clock
+from campaignctl.ports.event_log import EventLog, NewRecord, OffsetLost, RecordBatch, Topic
+from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
+from campaignctl.ports.verification import RepeatedRow, VerificationStore
+from campaignctl.services.dead_letters import DeadLetters
+from campaignctl.services.ingestion import Ingestor, RecordRange, topic_number
+from campaignctl.services.landing import rows_at
+
+MAX_OFFSETS = 10_000
+_RECORDS_AT_ONCE = 10_000
+_IDS_AT_ONCE = 500_000
+_LOOKUP_KEYS = 10_000
+_SETTLE_S = 1.0
+_EPOCH = date(1970, 1, 1)
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    kind: str
+    """``hole``, ``overlap``, ``drift``, ``rewind`` or ``foreign_row``."""
+    message: str
+    campaign_id: int | None = None
+    event_id: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    day: str | None = None
+
+    def shown(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The part of a partition that can be verified: kept by the log, and applied."""
+
+    partition: int
+    start: int
+    end: int
+    log_end: int
+    """What the log has beyond ``end`` is still to be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    reaches: list[Reach]
+    raw_rows: Mapping[int, int]
+    """By campaign."""
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was found in a stretch of the log."""
+
+    next_offset: int
+    records: int
+    findings: list[Finding]
+
+
+class _OnlyLooking:
+    """Campaign facts as an ingestor asks for them, without marking any campaign as having events."""
+
+    def __init__(self, metadata: CampaignFactsStore) -> None:
+        self._metadata = metadata
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._metadata, name)
+
+    def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        return self._metadata.campaign_facts(campaign_ids)
+
+
+class VerificationService:
+    """For the operator of the machine. ``new_ingestor`` makes what prepares batches as the worker does."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        rows: VerificationStore,
+        event_log: EventLog,
+        letters: DeadLetters,
+        metadata: CampaignFactsStore,
+        new_ingestor: Callable[[CampaignFactsStore], Ingestor],
+        *,
+        topic: str,
+        group: str,
+        window_days: int,
+        retention_days: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._rows = rows
+        self._event_log = event_log
+        self._letters = letters
+        self._metadata = metadata
+        self._new_ingestor = new_ingestor
+        self._topic = topic
+        self._group = group
+        self._window_ms = window_days * _DAY_MS
+        self._retention_days = retention_days
+        self._clock = clock
+
+    def plan(self, campaign_id: int | None, since_us: int | None) -> Plan:
+        """What there is to look at, and what can be told at once."""
+        reaches, findings = self.reaches(since_us)
+        raw_rows = self._rows.raw_rows_by_campaign()
+        if campaign_id is not None:
+            raw_rows = {campaign_id: raw_rows.get(campaign_id, 0)}
+        return Plan(reaches, raw_rows, findings)
+
+    def reaches(self, since_us: int | None) -> tuple[list[Reach], list[Finding]]:
+        """How far each partition is applied, and whether something was set back."""
+        topic = self._found_topic()
+        committed = self._event_log.committed(self._topic, self._group)
+        reaches, findings = list[Reach](), list[Finding]()
+        for partition, kept in sorted(self._event_log.watermarks(self._topic).items()):
+            done = committed.get(partition)
+            applied = done.offset if done is not None else kept.start
+            planned = max(applied, _intent_end(done.metadata if done is not None else ""))
+            newest = self._store.newest_offset(topic_number(topic), partition)
+            if newest is not None and newest >= kept.end:
+                said = f"offset {newest} was applied, and the log ends at {kept.end}: it lost records or is older"
+                findings.append(Finding("rewind", said, partition=partition, offset=newest))
+            elif newest is not None and newest >= planned:
+                said = f"offset {newest} has been applied, and the group's offset is {applied}: it was set back"
+                findings.append(Finding("rewind", said, partition=partition, offset=newest))
+            start = kept.start if since_us is None else self._first_since(partition, kept.start, applied, since_us)
+            reaches.append(Reach(partition, start, max(applied, start), kept.end))
+        return reaches, findings
+
+    def check_log(self, partition: int, start: int, end: int, campaign_id: int | None) -> Piece:
+        """Records from ``start`` on, up to ``end`` at most, against the rows."""
+        topic = self._found_topic()
+        try:
+            records = _below(self._event_log.read(self._topic, partition, start, _RECORDS_AT_ONCE), end)
+        except OffsetLost as lost:  # retention went on
+            return Piece(min(max(lost.start, start + 1), end), 0, [])
+        batch = OffsetRange(topic_number(topic), partition, start, records.next_offset)
+        landed = set(self._store.landed_offsets(batch))
+        due = self._due(records, start, topic, landed, campaign_id)
+        refused = self._refused(topic, partition, [offset for offset, _, _ in due])
+        said = "the log's record has no row"
+        findings = [
+            Finding("hole", said, campaign_id=campaign, event_id=event_id, partition=partition, offset=offset)
+            for offset, campaign, event_id in due
+            if offset not in refused
+        ]
+        if campaign_id is None:
+            said = "a row names an offset at which the log has no record"
+            foreign = sorted(landed - set(records.offsets))
+            findings += [Finding("foreign_row", said, partition=partition, offset=offset) for offset in foreign]
+        return Piece(max(records.next_offset, start + 1), len(records.offsets), findings)
+
+    def check_campaign(self, campaign_id: int, since_us: int | None, raw_rows: int) -> list[Finding]:
+        """Overlaps of the campaign's rows, and drift of its rollup."""
+        findings = [
+            Finding(
+                "overlap",
+                "two rows of one record" if _same_record(row, kept) else f"counts already, at offset {kept.offset}",
+                campaign_id=campaign_id,
+                event_id=row.event_id,
+                partition=row.partition,
+                offset=row.offset,
+                day=_day_text(row.day),
+            )
+            for row, kept in self._surplus(campaign_id, since_us, raw_rows)
+        ]
+        drift = self._drift(campaign_id, since_us)
+        if drift:  # rows that land at this very moment are in one table before the other
+            self._clock.sleep(_SETTLE_S)
+            again = self._drift(campaign_id, since_us)
+            drift = [one for one in drift if one in again]
+        return findings + drift
+
+    def fill(self, partition: int, offsets: Sequence[int], *, directly: bool) -> int:
+        """Fill those of the offsets that are holes; answers how many.
+
+        Producing the record again is the way: its owner counts it in order with everything else. Where that has been
+        done and the hole is still there, the owner's window knows the event, and would refuse every further copy of
+        it: then ``directly`` puts the row in its place.
+        """
+        if len(offsets) > MAX_OFFSETS:
+            raise InvalidInput.of("offsets", f"must be at most {MAX_OFFSETS}")
+        filled = 0
+        for start, end in _stretches(offsets):
+            findings = self.check_log(partition, start, end, None).findings
+            holes = {one.offset for one in findings if one.kind == "hole" and one.offset is not None} & set(offsets)
+            if holes:
+                records = _below(self._event_log.read(self._topic, partition, start, _RECORDS_AT_ONCE), end)
+                fill = self._append if directly else self._produce_again
+                fill(records, start, holes)
+                filled += len(holes)
+        return filled
+
+    def _produce_again(self, records: RecordBatch, start: int, offsets: set[int]) -> None:
+        columns = zip(records.offsets, records.keys, records.values, records.headers, strict=True)
+        again = [NewRecord(key, value, headers) for offset, key, value, headers in columns if offset in offsets]
+        self._event_log.produce(self._topic, again)
+
+    def _append(self, records: RecordBatch, start: int, offsets: set[int]) -> None:
+        topic = self._found_topic()
+        rows = rows_at(self._prepared(records, start, topic), offsets)
+        minute = int(self._clock.now().timestamp()) // 60  # two who repair at once put the rows in once
+        named = f"{min(offsets)}-{max(offsets)}-{len(offsets)}"
+        self._store.append_events(rows, f"{topic.incarnation}-{records.partition}-{named}-verify-{minute}")
+        self._metadata.bump_data_versions(set(rows.campaign_id))
+
+    def remove_surplus(self, campaign_id: int, since_us: int | None, raw_rows: int) -> int:
+        """Remove the rows that count something twice; answers how many. The rollup still holds them afterwards."""
+        surplus = [row.place for row, _ in self._surplus(campaign_id, since_us, raw_rows)]
+        for start in range(0, len(surplus), MAX_OFFSETS):
+            self._rows.remove_rows(campaign_id, surplus[start : start + MAX_OFFSETS])
+        if surplus:
+            self._metadata.bump_data_versions([campaign_id])
+        return len(surplus)
+
+    def _due(
+        self, records: RecordBatch, start: int, topic: Topic, landed: set[int], campaign_id: int | None
+    ) -> list[tuple[int, int, str]]:
+        """Records (offset, campaign, event id) that should have a row and have none, but for what was refused."""
+        rows = self._prepared(records, start, topic)
+        missing = [
+            place
+            for place, offset in enumerate(rows.offsets)
+            if offset not in landed and campaign_id in (None, rows.campaign_id[place])
+        ]
+        known = self._counted(rows, missing)
+        return [
+            (rows.offsets[place], rows.campaign_id[place], rows.event_id[place])
+            for place in missing
+            if not self._is_copy(rows, place, known)
+        ]
+
+    def _prepared(self, records: RecordBatch, start: int, topic: Topic) -> EventRows:
+        """The rows that the records make by themselves."""
+        ingestor = self._new_ingestor(cast(CampaignFactsStore, _OnlyLooking(self._metadata)))
+        return ingestor.prepare(RecordRange(start, records), topic, DedupWindow(self._window_ms)).rows
+
+    def _is_copy(self, rows: EventRows, place: int, known: Mapping[tuple[int, str], list[tuple[int, int]]]) -> bool:
+        time_ms, event_time_us = rows.times_ms[place], rows.event_time_us[place]
+        return any(
+            abs(time_ms - one_ms) <= self._window_ms or event_time_us == one_us
+            for one_ms, one_us in known.get((rows.campaign_id[place], rows.event_id[place]), ())
+        )
+
+    def _counted(self, rows: EventRows, places: Sequence[int]) -> dict[tuple[int, str], list[tuple[int, int]]]:
+        """Log time and instant of all rows anywhere with the ids of some rows."""
+        keys = list(dict.fromkeys((rows.campaign_id[place], rows.event_id[place]) for place in places))
+        known: dict[tuple[int, str], list[tuple[int, int]]] = {}
+        for start in range(0, len(keys), _LOOKUP_KEYS):
+            seen = self._store.find_by_id(keys[start : start + _LOOKUP_KEYS], OffsetRange(0, 0, 0, 0))
+            for campaign, event_id, time_ms, event_time_us in zip(
+                seen.campaign_id, seen.event_id, seen.times_ms, seen.event_time_us, strict=True
+            ):
+                known.setdefault((int(campaign), event_id), []).append((int(time_ms), int(event_time_us)))
+        return known
+
+    def _refused(self, topic: Topic, partition: int, offsets: Sequence[int]) -> set[int]:
+        """Which of the offsets have a dead letter. Reads the dead letters only if there is a need to."""
+        wanted, found = set(offsets), set[int]()
+        if not wanted:
+            return found
+        kept = self._letters.kept()
+        number = partition % max(len(kept), 1)  # where the worker puts the letters of this partition
+        for stored in self._letters.of_partition(number, kept[number].start, kept[number].end):
+            origin = stored.letter.origin
+            if isinstance(origin, FromLog) and (origin.incarnation, origin.partition) == (topic.incarnation, partition):
+                found |= {origin.offset} & wanted
+        return found
+
+    def _surplus(
+        self, campaign_id: int, since_us: int | None, raw_rows: int
+    ) -> Iterator[tuple[RepeatedRow, RepeatedRow]]:
+        """Each row that counts something twice, and the row that counts it already."""
+        buckets = raw_rows // _IDS_AT_ONCE + 1
+        since_ms = 0 if since_us is None else since_us // 1_000
+        for bucket in range(buckets):
+            rows = self._rows.repeated_rows(campaign_id, since_ms, bucket, buckets)
+            for _, group in groupby(rows, key=lambda row: row.event_id):
+                yield from self._surplus_of(list(group))
+
+    def _surplus_of(self, rows: Sequence[RepeatedRow]) -> Iterator[tuple[RepeatedRow, RepeatedRow]]:
+        counted: list[RepeatedRow] = []
+        for row in rows:
+            kept = next((one for one in reversed(counted) if self._are_one_event(one, row)), None)
+            if kept is None:
+                counted.append(row)
+            else:
+                yield row, kept
+
+    def _are_one_event(self, earlier: RepeatedRow, later: RepeatedRow) -> bool:
+        near = later.time_ms - earlier.time_ms <= self._window_ms
+        return near or later.event_time_us == earlier.event_time_us
+
+    def _drift(self, campaign_id: int, since_us: int | None) -> list[Finding]:
+        # Days that end where raw rows begin to expire may have lost some of them.
+        today = (self._clock.now().date() - _EPOCH).days
+        first_day = today - self._retention_days + 2
+        if since_us is not None:
+            first_day = max(first_day, since_us // (1_000 * _DAY_MS) - 1)
+        findings = []
+        for one in self._rows.rollup_differences(campaign_id, first_day):
+            lacks = ", ".join(f"{name} {value:+d}" for name, value in one.lacks.items() if not name.endswith("_high"))
+            where = " ".join((one.platform, one.region, one.currency))
+            said = f"the rollup of {where} lacks {lacks or 'a part of its sums'}"
+            findings.append(Finding("drift", said, campaign_id=campaign_id, day=_day_text(one.day)))
+        return findings
+
+    def _first_since(self, partition: int, start: int, end: int, since_us: int) -> int:
+        """The first offset that the log took at or after an instant; log time never falls within a partition."""
+        low, high = start, end
+        while low < high:
+            middle = (low + high) // 2
+            records = self._event_log.read(self._topic, partition, middle, 1)
+            if records.times_ms and records.times_ms[0] * 1_000 < since_us:
+                low = max(records.next_offset, middle + 1)
+            else:
+                high = middle
+        return min(low, end)
+
+    def _found_topic(self) -> Topic:
+        topic = self._event_log.topic(self._topic)
+        if topic is None:
+            raise Unavailable(f"The event log has no topic {self._topic}.", service="event_log", code="topic_missing")
+        return topic
+
+
+def _same_record(one: RepeatedRow, other: RepeatedRow) -> bool:
+    return (one.topic_id, one.partition, one.offset) == (other.topic_id, other.partition, other.offset)
+
+
+def _intent_end(metadata: str) -> int:
+    """Where the batch ends that the partition's owner is landing now; 0 when there is none."""
+    try:
+        return int(json.loads(metadata)["end"]) if metadata else 0
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
+def _below(records: RecordBatch, end: int) -> RecordBatch:
+    """The records below an offset."""
+    count = sum(1 for offset in records.offsets if offset < end)
+    return RecordBatch(
+        records.partition,
+        records.offsets[:count],
+        records.times_ms[:count],
+        records.keys[:count],
+        records.values[:count],
+        records.headers[:count],
+        min(records.next_offset, end),
+    )
+
+
+def _stretches(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ranges that hold the offsets, each short enough to be looked at at once."""
+    ordered = sorted(set(offsets))
+    while ordered:
+        start = ordered[0]
+        end = min(ordered[-1] + 1, start + _RECORDS_AT_ONCE)
+        yield start, end
+        ordered = [offset for offset in ordered if offset >= end]
+
+
+def _day_text(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()
