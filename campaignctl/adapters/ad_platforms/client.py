@@ -20,6 +20,7 @@ from campaignctl.ports.clock import Clock
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_PUBLIC = frozenset({"app_id", "client_id", "login_customer_id"})
 SERVER_ERRORS: Final = frozenset({500, 502, 503, 504})
 
 
@@ -61,6 +62,11 @@ def account_gate_key(access: AccountAccess) -> str:
 def shared_gate_key(kind: str, secret: str) -> str:
     """A key for what several accounts share (an app, a developer token) that does not tell what it is."""
     return f"{kind}:{hashlib.blake2b(secret.encode(), digest_size=8).hexdigest()}"
+
+
+def secrets_of(access: AccountAccess) -> list[str]:
+    """Those credentials that are secret; ids of apps and of manager accounts are not, and stand in answers."""
+    return [value for name, value in access.credentials.items() if name not in _PUBLIC]
 
 
 def credential(access: AccountAccess, name: str, *, default: str | None = None) -> str:

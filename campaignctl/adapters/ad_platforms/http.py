@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024
 _MULTIPLIER = 2.0
 _LONGEST_BACKOFF_S = 60.0
+_HELD = "is not called before its quota is free again"
 _UNKNOWN_HOLD_S = 60.0
 """For a quota that is used up where the platform does not say until when."""
 
@@ -192,7 +193,13 @@ class Caller:
         try:
             self.gate.enter(call.keys, patience_s=self._limits.patience_s)
         except Held as held:
-            raise self._throttled(call, "is not called before its quota is free again", held.wait_s) from None
+            raise self._throttled(call, _HELD, held.wait_s) from None
+
+    def require_free(self, call: Call) -> None:
+        """Raise ``PlatformThrottled`` where the call would have to wait for longer than it waits by itself."""
+        held_s = self.gate.held_for_s(call.keys)
+        if held_s > self._limits.patience_s:
+            raise self._throttled(call, _HELD, held_s)
 
     def _throttled(self, call: Call, reason: str, retry_after_s: float) -> PlatformThrottled:
         return PlatformThrottled(

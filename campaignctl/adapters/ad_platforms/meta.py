@@ -26,6 +26,7 @@ from campaignctl.adapters.ad_platforms.client import (
     failed,
     json_of,
     rows_again,
+    secrets_of,
     shared_gate_key,
 )
 from campaignctl.adapters.ad_platforms.definitions import Definition, Definitions
@@ -180,7 +181,7 @@ class MetaAds:
         place = checked(self._caller, call, self._next_place, payload, params)
         cursor = f"{run}|{place}" if run else place
         then = msgspec.structs.replace(part, cursor=cursor) if place else None
-        raw = answers.scrubbed(body, access.credentials.values())
+        raw = answers.scrubbed(body, secrets_of(access))
         return Chunk(rows, raw, then, self._clock.now())
 
     def _split(self, access: AccountAccess, part: Part, reason: TooMuch) -> Sequence[Part] | None:

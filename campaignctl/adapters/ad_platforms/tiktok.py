@@ -22,6 +22,7 @@ from campaignctl.adapters.ad_platforms.client import (
     failed,
     json_of,
     rows_again,
+    secrets_of,
     shared_gate_key,
 )
 from campaignctl.adapters.ad_platforms.definitions import Definition, Definitions
@@ -154,7 +155,7 @@ class TikTokAds:
         if known_total is not None and total not in (None, known_total):
             raise Lost("the report changed while it was read")
         then = msgspec.structs.replace(part, cursor=f"{page + 1}|{total}") if page < pages else None
-        return Chunk(rows, answers.scrubbed(body, access.credentials.values()), then, self._clock.now())
+        return Chunk(rows, answers.scrubbed(body, secrets_of(access)), then, self._clock.now())
 
     # ---- calls
 

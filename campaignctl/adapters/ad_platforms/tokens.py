@@ -23,6 +23,7 @@ from campaignctl.adapters.ad_platforms.client import (
     checked,
     credential,
     json_of,
+    secrets_of,
     shared_gate_key,
     signed,
 )
@@ -102,6 +103,7 @@ class AccessTokens:
 
     def fetch(self, access: AccountAccess, call: Call, judge: "Judge[_T]") -> _T:
         """``Caller.fetch`` with an access token; one that is refused is renewed, once."""
+        self._caller.require_free(call)  # a token is not renewed for a call that will not be made
         token = self.token(access)
         try:
             return self._caller.fetch(signed(call, token), judge)
@@ -128,7 +130,7 @@ class AccessTokens:
 
     def secrets(self, access: AccountAccess) -> list[str]:
         grant = self._grant(access)
-        return [*access.credentials.values(), grant.access_token, grant.refresh_token]
+        return [*secrets_of(access), grant.access_token, grant.refresh_token]
 
     def _grant(self, access: AccountAccess) -> _Grant:
         key = _key(access, access.credentials.get("refresh_token", ""))
