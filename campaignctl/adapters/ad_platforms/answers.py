@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from urllib.parse import quote, quote_plus
 
-from campaignctl.domain.money import PLACES, ExactNumber, div_half_even, parse_number
+from campaignctl.domain.money import MILLION, PLACES, ExactNumber, div_half_even, parse_number
 from campaignctl.domain.regions import UNKNOWN_REGION
 
 NATIVE_ID_MAX_CHARACTERS: Final = 128
+_MILLION: int = MILLION
 _LARGEST_DIGITS = 12
 """No amount and no count of one campaign and day has more digits before its point."""
 _LONGEST_NUMBER = 100
@@ -86,6 +87,8 @@ def a_day(value: object, where: str) -> date:
 
 def count(value: object, where: str) -> int:
     """A whole number of things. Absent is 0; a value such as ``12.0`` is whole."""
+    if _is_plain(value):
+        return int(value)
     number = _number(value, where)
     if not number.is_integer:
         raise Unexpected(f"with a fraction where things are counted, at {where}")
@@ -94,7 +97,24 @@ def count(value: object, where: str) -> int:
 
 def millionths(value: object, where: str) -> int:
     """A decimal of any length, in millionths, rounded half-even. Absent is 0, and nothing is a negative zero."""
+    if value is None:
+        return 0
+    if _is_plain(value):
+        return int(value) * _MILLION
+    if isinstance(value, str):
+        whole, point, places = value.partition(".")
+        if point and _is_plain(whole) and len(places) <= PLACES and places.isascii() and places.isdigit():
+            return int(whole) * _MILLION + int(places.ljust(PLACES, "0"))
     return rounded_millionths(_number(value, where))
+
+
+def _is_plain(value: object) -> TypeGuard[int | str]:
+    """Whether a value is digits alone, as nearly all are: what decides how fast a page is read."""
+    if type(value) is str:
+        return (
+            len(value) <= _LARGEST_DIGITS and value.isascii() and value.isdigit() and (value[0] != "0" or value == "0")
+        )
+    return type(value) is int and 0 <= value < 10**_LARGEST_DIGITS
 
 
 def rounded_millionths(number: ExactNumber) -> int:
@@ -108,6 +128,8 @@ def rounded_millionths(number: ExactNumber) -> int:
 
 def micros(value: object, where: str) -> int:
     """An integer that already is micros, as a number or a text. Absent is 0."""
+    if _is_plain(value):
+        return int(value)
     number = _number(value, where, _LARGEST_DIGITS + PLACES)
     if not number.is_integer:
         raise Unexpected(f"with a fraction of a micro at {where}")
@@ -124,8 +146,8 @@ def _number(value: object, where: str, largest_digits: int = _LARGEST_DIGITS) ->
 
 def country(value: object) -> str:
     """ISO 3166-1 alpha-2 in upper case; "ZZ" for anything else, ``unknown`` and nothing among it."""
-    text = value.strip().upper() if isinstance(value, str) else ""
-    return text if len(text) == 2 and text.isascii() and text.isalpha() else UNKNOWN_REGION
+    text = value.strip() if isinstance(value, str) else ""
+    return text.upper() if len(text) == 2 and text.isascii() and text.isalpha() else UNKNOWN_REGION
 
 
 def scrubbed(body: bytes, secrets: Iterable[str]) -> bytes:

@@ -360,7 +360,7 @@ def _row(entry: Mapping[str, Any], definition: Definition, countries: Countries,
         spend_micros=answers.micros(metrics.get("costMicros"), "metrics.costMicros"),
         revenue_micros=_sum_of(metrics, definition, _VALUES),
     )
-    return KeyedRow((row.native_id, day.isoformat(), *told), row)
+    return KeyedRow((row.native_id, day, *told), row)
 
 
 def _sum_of(metrics: Mapping[str, Any], definition: Definition, names: Mapping[str, str]) -> int:

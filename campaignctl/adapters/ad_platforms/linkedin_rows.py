@@ -71,7 +71,7 @@ def _row(element: Mapping[str, Any], definition: Definition, native_id: str, tol
         spend_micros=answers.millionths(element.get(_COST), _COST),
         revenue_micros=answers.millionths(element.get(_REVENUE), _REVENUE),
     )
-    return KeyedRow((native_id, row.day.isoformat(), told), row)
+    return KeyedRow((native_id, row.day, told), row)
 
 
 def _pivot(element: Mapping[str, Any]) -> str:

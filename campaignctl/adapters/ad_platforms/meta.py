@@ -346,15 +346,18 @@ def _row(entry: Mapping[str, Any], counted: frozenset[str], *, by_country: bool)
         revenue_micros=_sum_of(entry.get("action_values"), counted, "action_values"),
     )
     told = str(entry["country"]) if by_country else ""
-    return KeyedRow((row.native_id, row.day.isoformat(), told), row)
+    return KeyedRow((row.native_id, row.day, told), row)
 
 
 def _sum_of(found: object, counted: frozenset[str], where: str) -> int:
     """The values of the actions that count, in millionths. The list is absent where there are none."""
     if found is None:
         return 0
-    entries = answers.objects(found, where)
-    return sum(answers.millionths(one.get("value"), where) for one in entries if one.get("action_type") in counted)
+    return sum(
+        answers.millionths(one.get("value"), where)
+        for one in answers.objects(found, where)
+        if str(one.get("action_type")) in counted
+    )
 
 
 def _campaigns(payload: Mapping[str, Any]) -> list[NativeCampaignFacts]:

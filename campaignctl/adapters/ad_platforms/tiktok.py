@@ -322,7 +322,7 @@ def _row(entry: Mapping[str, Any], counted: str, *, by_country: bool) -> KeyedRo
         revenue_micros=None,
     )
     told = str(dimensions["country_code"]) if by_country else ""
-    return KeyedRow((row.native_id, row.day.isoformat(), told), row)
+    return KeyedRow((row.native_id, row.day, told), row)
 
 
 def _or_none(value: object) -> object:

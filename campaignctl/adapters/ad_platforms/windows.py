@@ -50,7 +50,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 class KeyedRow:
     """A row under the platform's own key of it: two keys can come to one country."""
 
-    key: tuple[str, ...]
+    key: tuple[object, ...]
     row: ReportRow
 
 

@@ -544,6 +544,12 @@ def test_what_cannot_be_made_smaller_ends() -> None:
 # ---- conversions
 
 
+def test_an_action_of_no_known_kind_does_no_harm() -> None:
+    actions = [{"action_type": kind, "value": "1"} for kind in ([], {}, None, 7)]
+    _, client = made(page(entry(actions=actions)))
+    assert all_rows(client, ACCESS, window())[0].conversions_millionths == 0
+
+
 def test_the_default_counts_no_conversion_twice() -> None:
     told = [
         "purchase",
