@@ -1,5 +1,6 @@
 """A worker over open stores, and the jobs beside it: built, run until a signal, or beside other work of the process."""
 
+import gc
 import logging
 import signal
 import threading
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("campaignctl.worker")
 
 _LOOK_EVERY_S = 0.5
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 # An insert is one block, and the store cuts blocks at a million rows; a batch may be one poll larger than this.
 _LARGEST_BATCH_ROWS = 900_000
 
@@ -89,6 +91,7 @@ def run_worker(
         asked.set()
         on_signal(number)
 
+    _collect_rarely()
     with _signals_to(stop) as received:
         thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
         while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
@@ -97,6 +100,16 @@ def run_worker(
     if thread.error is not None:
         raise thread.error
     return 128 + received[0]
+
+
+def _collect_rarely() -> None:
+    """Look for reference cycles once in so many objects: what is there already stays, and records make none.
+
+    Looking through a batch's lists again and again would take a tenth of a worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 @contextmanager

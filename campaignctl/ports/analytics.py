@@ -12,6 +12,8 @@ from campaignctl.domain.insight_sums import StoredSums
 from campaignctl.domain.insights import Dimension
 from campaignctl.domain.periods import Timeline
 
+Integers: TypeAlias = Sequence[int] | NDArray[np.int64]
+
 
 @dataclass(slots=True)
 class EventRows:
@@ -23,9 +25,9 @@ class EventRows:
 
     event_id: Sequence[str]
     campaign_id: Sequence[int]
-    day: Sequence[int]
+    day: Integers
     """Days since 1970-01-01 of the event's calendar day in the campaign's own zone."""
-    event_time_us: Sequence[int]
+    event_time_us: Integers
     """Epoch microseconds, UTC."""
     platform: Sequence[str]
     event_type: Sequence[str]
@@ -35,15 +37,15 @@ class EventRows:
     device: Sequence[str]
     currency: Sequence[str]
     """Never empty: the campaign's where the event named none."""
-    impressions: Sequence[int]
-    clicks: Sequence[int]
-    conversions_millionths: Sequence[int]
-    spend_micros: Sequence[int]
-    revenue_micros: Sequence[int]
+    impressions: Integers
+    clicks: Integers
+    conversions_millionths: Integers
+    spend_micros: Integers
+    revenue_micros: Integers
     fingerprint: NDArray[np.uint64]
     """Hash of the content, to tell a copy from a conflict."""
     offsets: Sequence[int]
-    times_ms: Sequence[int]
+    times_ms: Integers
     """Log-append time of the record."""
     topic_id: int
     """First 32 bits of the topic's incarnation: a topic created again is another one."""

@@ -159,7 +159,7 @@ class Deduplicator:
 
 def _repeated(keys: U64) -> Flags:
     """Which events share their key with another one of the batch."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     in_order = keys[order]
     pairs = np.flatnonzero(in_order[1:] == in_order[:-1])
     repeated = np.zeros(len(keys), dtype=np.bool_)

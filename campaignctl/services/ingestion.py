@@ -11,7 +11,7 @@ crash, makes the very same rows.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import compress
 from uuid import UUID
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from campaignctl.domain.dead_letters import REPLAY_HEADER, DeadLetter, FromLog, dead_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
-from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_events, fingerprints
+from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_columns, fingerprints
 from campaignctl.domain.local_days import LocalDays
 from campaignctl.domain.reports import REPORT_KIND
 from campaignctl.ports.analytics import ConflictRows, EventRows, EventStore, OffsetRange, SeenEvents
@@ -104,7 +104,7 @@ class PreparedBatch:
     def touched_days(self) -> dict[int, list[int]]:
         """The days of each campaign with rows in the batch."""
         days: dict[int, list[int]] = {}
-        for campaign_id, day in sorted(set(zip(self.rows.campaign_id, self.rows.day, strict=True))):
+        for campaign_id, day in sorted(set(zip(self.rows.campaign_id, map(int, self.rows.day), strict=True))):
             days.setdefault(campaign_id, []).append(day)
         return days
 
@@ -199,7 +199,7 @@ class Ingestor:
         kinds = own_kinds(batch.records.headers)
         reports = _reports(batch.records, kinds, source, counts)
         records = _event_records(batch.records, kinds, refused_before)
-        columns, rejects = decode_events(records.values, records.times_ms.tolist(), self._limits)
+        columns, rejects = decode_columns(records.values, records.times_ms, self._limits)
         campaigns = self._resolve(columns)
         columns, campaigns, unknown = _drop_unknown(columns, campaigns)
         columns, campaigns, rerouted = self._route(columns, campaigns, topic, source.partition, records)
@@ -229,7 +229,7 @@ class Ingestor:
     def remember(self, batch: PreparedBatch, window: DedupWindow) -> None:
         """Add the batch's rows, which have landed, to the window, and let go of what no later record needs."""
         if len(batch.rows):
-            window.add(batch.keys, batch.rows.fingerprint, np.array(batch.rows.times_ms, dtype=np.int64))
+            window.add(batch.keys, batch.rows.fingerprint, np.asarray(batch.rows.times_ms, dtype=np.int64))
         if batch.last_time_ms is not None:
             window.forget_before(batch.last_time_ms)
 
@@ -255,7 +255,7 @@ class Ingestor:
             return columns, campaigns, []
         rerouted = []
         for place in np.flatnonzero(~here).tolist():
-            index, campaign = columns.index[place], int(campaigns.which[place])
+            index, campaign = int(columns.index[place]), int(campaigns.which[place])
             value, headers = records.values[index], records.headers[index]
             rerouted.append(NewRecord(keys[campaign], value, headers, homes[campaign]))
         return *_selected(columns, campaigns, here), rerouted
@@ -269,7 +269,7 @@ class Ingestor:
         records: _Records,
         source: OffsetRange,
     ) -> EventRows:
-        days = self._days(campaigns, candidates.event_time_us)[counted].tolist()
+        days = self._days(campaigns, candidates.event_time_us)[counted]
         columns, _ = _selected(columns, campaigns, counted)
         names = {column.name for column in fields(EventRows)} & {column.name for column in fields(EventColumns)}
         return EventRows(
@@ -277,7 +277,7 @@ class Ingestor:
             day=days,
             fingerprint=candidates.fingerprints[counted],
             offsets=records.offsets[columns.index].tolist(),
-            times_ms=candidates.times_ms[counted].tolist(),
+            times_ms=candidates.times_ms[counted],
             topic_id=source.topic_id,
             partition=source.partition,
         )
@@ -323,26 +323,30 @@ def _shortened(campaign_id: int) -> str:
     return str(campaign_id) if campaign_id < _IDS_END else "with so large an id"
 
 
-def _reports(
-    records: RecordBatch, kinds: Sequence[bytes | None], source: OffsetRange, counts: BatchCounts
-) -> ReportRows:
+def _reports(records: RecordBatch, kinds: Mapping[int, bytes], source: OffsetRange, counts: BatchCounts) -> ReportRows:
     reports, damaged = read_reports(records, kinds, source)
-    unknown = sum(kind is not None and kind != REPORT_KIND.encode() for kind in kinds)
+    unknown = sum(kind != REPORT_KIND.encode() for kind in kinds.values())
     counts.own_records = unknown + damaged
     counts.slices_by_platform = Counter(account.platform.value for _, account, _ in reports.slices)
     return reports
 
 
-def _event_records(records: RecordBatch, kinds: Sequence[bytes | None], left_out: Collection[int]) -> _Records:
+def _event_records(records: RecordBatch, kinds: Mapping[int, bytes], left_out: Collection[int]) -> _Records:
     """The records that are events, without those whose offsets are to be left out."""
-    offsets, times_ms = np.array(records.offsets, dtype=np.int64), np.array(records.times_ms, dtype=np.int64)
-    if not left_out and all(kind is None for kind in kinds):
+    offsets, times_ms = _array(records.offsets), np.array(records.times_ms, dtype=np.int64)
+    if not kinds and not left_out:
         return _Records(offsets, times_ms, records.values, records.headers)
-    own = np.array([kind is not None for kind in kinds], dtype=np.bool_)
-    kept = ~own & ~np.isin(offsets, list(left_out))
+    kept = ~np.isin(offsets, list(left_out))
+    kept[list(kinds)] = False
     return _Records(
         offsets[kept], times_ms[kept], list(compress(records.values, kept)), list(compress(records.headers, kept))
     )
+
+
+def _array(numbers: Sequence[int]) -> I64:
+    if isinstance(numbers, range):  # as offsets without gaps are; 1 ns a number instead of 60
+        return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
+    return np.array(numbers, dtype=np.int64)
 
 
 def _drop_unknown(columns: EventColumns, campaigns: _Campaigns) -> tuple[EventColumns, _Campaigns, list[Reject]]:
@@ -350,16 +354,14 @@ def _drop_unknown(columns: EventColumns, campaigns: _Campaigns) -> tuple[EventCo
     if known.all():
         return columns, campaigns, []
     places = np.flatnonzero(~known).tolist()
-    rejects = [unknown_campaign(columns.index[place], columns.campaign_id[place]) for place in places]
+    rejects = [unknown_campaign(int(columns.index[place]), columns.campaign_id[place]) for place in places]
     return *_selected(columns, campaigns, known), rejects
 
 
 def _selected(columns: EventColumns, campaigns: _Campaigns, kept: Flags) -> tuple[EventColumns, _Campaigns]:
     if kept.all():
         return columns, campaigns
-    flags = kept.tolist()
-    selected = {column.name: list(compress(getattr(columns, column.name), flags)) for column in fields(columns)}
-    return EventColumns(**selected), _Campaigns(campaigns.ids, campaigns.facts, campaigns.which[kept])
+    return columns.selected(kept), _Campaigns(campaigns.ids, campaigns.facts, campaigns.which[kept])
 
 
 def _fill_currencies(columns: EventColumns, campaigns: _Campaigns) -> None:
@@ -376,7 +378,7 @@ def _candidates(columns: EventColumns, records: _Records) -> Candidates:
     return Candidates(
         campaign_ids=np.array(columns.campaign_id, dtype=np.int64),
         event_ids=columns.event_id,
-        event_time_us=np.array(columns.event_time_us, dtype=np.int64),
+        event_time_us=np.asarray(columns.event_time_us, dtype=np.int64),
         times_ms=records.times_ms[columns.index],
         fingerprints=fingerprints(columns),
     )
@@ -384,11 +386,11 @@ def _candidates(columns: EventColumns, records: _Records) -> Candidates:
 
 def _conflicts(columns: EventColumns, verdicts: Verdicts, records: _Records, source: OffsetRange) -> ConflictRows:
     places = verdicts.conflicts
-    indexes = [columns.index[place] for place in places]
+    indexes = [int(columns.index[place]) for place in places]
     return ConflictRows(
         campaign_id=[columns.campaign_id[place] for place in places],
         event_id=[columns.event_id[place] for place in places],
-        event_time_us=[columns.event_time_us[place] for place in places],
+        event_time_us=[int(columns.event_time_us[place]) for place in places],
         value=[records.values[index] for index in indexes],
         offsets=[int(records.offsets[index]) for index in indexes],
         times_ms=[int(records.times_ms[index]) for index in indexes],

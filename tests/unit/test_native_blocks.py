@@ -145,3 +145,11 @@ def test_answers_are_joined_in_order() -> None:
     assert joined.integers("a").tolist() == [3, 1, 2]
     assert joined.strings("b") == ["3", "1", "2"]
     assert Table.joined([]).rows == 0
+
+
+@pytest.mark.parametrize("longest", [0, 1, 127, 128, 300])
+@pytest.mark.parametrize("last", ["", "\0", "a\0b", "\u00e9", "\U0001f600", "x" * 127, "x" * 128])
+def test_strings_of_many_lengths(longest: int, last: str) -> None:
+    values = ["y" * length for length in range(longest + 1)] + [last]
+    assert read(Column("a", "String", values), rows=len(values)).strings("a") == values
+    assert read(Column("a", "String", values[::-1]), rows=len(values)).strings("a") == values[::-1]

@@ -7,7 +7,7 @@ mean nothing. It never refuses and never guesses, so both readings agree whereve
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -23,6 +23,8 @@ from campaignctl.domain.events.times import DAY_US, parse_times
 from campaignctl.domain.money import MILLION
 from campaignctl.domain.regions import UNKNOWN_REGION, normalize_region
 
+Column: TypeAlias = list[Any] | NDArray[np.int64]
+_I64: TypeAlias = NDArray[np.int64]
 _Label = Annotated[str, Meta(max_length=fields.MAX_TEXT)]
 _NULL: Final = Raw(b"null")
 
@@ -101,14 +103,17 @@ _plain_amounts = re.compile(rf"{_PLAIN}(?:,{_PLAIN})*+".encode()).fullmatch
 
 
 def read_columns(
-    values: Sequence[bytes], times_ms: Sequence[int], limits: EventLimits
-) -> tuple[list[list[Any]], set[int]]:
-    """One list per field of ``EventRow``, and the positions that only the exact reading can judge."""
+    values: Sequence[bytes], times_ms: Sequence[int] | _I64, limits: EventLimits
+) -> tuple[list[Column], set[int]]:
+    """One column per field of ``EventRow``, and the positions that only the exact reading can judge.
+
+    Numbers are in arrays, except for campaign ids, which know no largest one.
+    """
     marked = _marked_by_form(values, limits)
     flat = list(chain.from_iterable(map(msgspec.structs.astuple, _parse(values, marked))))
     raw = [flat[position::_WIDTH] for position in range(_WIDTH)]
     event_types = _normalized(raw[4], _event_types, marked)
-    columns = [
+    columns: list[Column] = [
         raw[0],
         _campaign_ids(raw[1], values, marked),
         _normalized(raw[2], _platforms, marked),
@@ -187,21 +192,20 @@ def _integers(numbers: list[Any], field: str, values: Sequence[bytes], marked: s
 
 def _event_times(
     times: list[str | int | float],
-    log_times_ms: Sequence[int],
+    log_times_ms: Sequence[int] | _I64,
     limits: EventLimits,
     values: Sequence[bytes],
     marked: set[int],
-) -> list[int]:
+) -> _I64:
     if set(map(type, times)) == {str}:
         times_us, refused = parse_times(cast(list[str], times))
         marked.update(refused)
     else:
         times_us = _mixed_times(_integers(times, "event_time", values, marked), marked)
-    ahead_us = times_us - np.array(log_times_ms, np.int64) * 1000
+    ahead_us = times_us - np.asarray(log_times_ms, np.int64) * 1000
     outside = (ahead_us > limits.max_future_s * 1_000_000) | (ahead_us < -limits.retention_days * DAY_US)
     marked.update(np.flatnonzero(outside).tolist())
-    times_in_us: list[int] = times_us.tolist()
-    return times_in_us
+    return times_us
 
 
 def _mixed_times(times: list[str | int], marked: set[int]) -> NDArray[np.int64]:
@@ -224,34 +228,40 @@ def _counts(
     event_types: Sequence[str | None],
     values: Sequence[bytes],
     marked: set[int],
-) -> list[int]:
-    column = _integers(counts, field, values, marked)
-    if None in column:
+) -> _I64:
+    numbers = _integers(counts, field, values, marked)
+    if None in numbers:
         implying = fields.IMPLYING[field]
-        for position in [p for p, count in enumerate(column) if count is None]:
-            column[position] = int(event_types[position] == implying)
-    if min(column) < 0 or max(column) > fields.MAX_COUNT:
-        for position, count in enumerate(column):
-            if abs(count) > fields.MAX_COUNT or (count < 0 and event_types[position] != fields.ADJUSTMENT):
-                marked.add(position)
+        for position in [p for p, count in enumerate(numbers) if count is None]:
+            numbers[position] = int(event_types[position] == implying)
+    try:
+        column = np.array(numbers, np.int64)
+    except OverflowError:
+        column = np.array([max(min(number, _MAX_INT64), -_MAX_INT64) for number in numbers], np.int64)
+    marked.update(np.flatnonzero((column > fields.MAX_COUNT) | (column < -fields.MAX_COUNT)).tolist())
+    _mark_negative(column, event_types, marked)
     return column
 
 
-def _amounts(raws: list[Raw], field: str, event_types: Sequence[str | None], marked: set[int]) -> list[int]:
+def _mark_negative(column: _I64, event_types: Sequence[str | None], marked: set[int]) -> None:
+    negative = np.flatnonzero(column < 0).tolist()
+    marked.update(position for position in negative if event_types[position] != fields.ADJUSTMENT)
+
+
+def _amounts(raws: list[Raw], field: str, event_types: Sequence[str | None], marked: set[int]) -> _I64:
     column, others = _exact_millionths(raws)
     for position in set(others) - marked:  # what is marked may hold what cannot even be read
         try:
             column[position] = fields.read_amount(bytes(raws[position]), field, event_types[position] or "")
         except RuleError:
             marked.add(position)
-    marked.update(p for p in np.flatnonzero(column < 0).tolist() if event_types[p] != fields.ADJUSTMENT)
+    _mark_negative(column, event_types, marked)
     implying = fields.IMPLYING.get(field, "")
     if implying in event_types:
         for position in np.flatnonzero(column == 0).tolist():
             if event_types[position] == implying and bytes(raws[position]) in fields.ABSENT:
                 column[position] = MILLION
-    amounts: list[int] = column.tolist()
-    return amounts
+    return column
 
 
 def _exact_millionths(raws: list[Raw]) -> tuple[NDArray[np.int64], list[int]]:

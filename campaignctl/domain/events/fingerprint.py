@@ -38,7 +38,7 @@ def _hash(columns: EventColumns, part: slice) -> NDArray[np.uint64]:
         columns.spend_micros,
         columns.revenue_micros,
     ):
-        mixed = _scramble(mixed ^ np.array(numbers[part], np.int64).view(np.uint64))
+        mixed = _scramble(mixed ^ np.asarray(numbers[part], np.int64).view(np.uint64))
     return mixed
 
 

@@ -1,9 +1,12 @@
 """What comes out of decoding: accepted events column by column, and refused records one by one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, NamedTuple
+from itertools import compress
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class RejectReason(StrEnum):
@@ -66,36 +69,47 @@ class EventRow(NamedTuple):
     currency: str
 
 
+Numbers: TypeAlias = list[int] | NDArray[np.int64]
+"""A list for who looks at single events, an array for who handles many."""
+NUMBERS: Final = frozenset(
+    {"index", "event_time_us", "impressions", "clicks", "conversions_millionths", "spend_micros", "revenue_micros"}
+)
+"""The columns of ``Numbers``."""
+
+
 @dataclass(slots=True)
 class EventColumns:
-    """Events column by column, in the order in which their values were given; all lists are of one length."""
+    """Events column by column, in the order in which their values were given; all columns are of one length."""
 
-    index: list[int] = field(default_factory=list)
+    index: Numbers = field(default_factory=list)
     """Position in the values given."""
     event_id: list[str] = field(default_factory=list)
     campaign_id: list[int] = field(default_factory=list)
     """Above 0; it may exceed 64 bits, then no campaign has it."""
     platform: list[str] = field(default_factory=list)
-    event_time_us: list[int] = field(default_factory=list)
+    event_time_us: Numbers = field(default_factory=list)
     """Epoch microseconds, UTC."""
     event_type: list[str] = field(default_factory=list)
     region: list[str] = field(default_factory=list)
     ad_group_id: list[str] = field(default_factory=list)
     ad_id: list[str] = field(default_factory=list)
     device: list[str] = field(default_factory=list)
-    impressions: list[int] = field(default_factory=list)
-    clicks: list[int] = field(default_factory=list)
-    conversions_millionths: list[int] = field(default_factory=list)
-    spend_micros: list[int] = field(default_factory=list)
-    revenue_micros: list[int] = field(default_factory=list)
+    impressions: Numbers = field(default_factory=list)
+    clicks: Numbers = field(default_factory=list)
+    conversions_millionths: Numbers = field(default_factory=list)
+    spend_micros: Numbers = field(default_factory=list)
+    revenue_micros: Numbers = field(default_factory=list)
     currency: list[str] = field(default_factory=list)
     """"" where the event named none: the campaign's."""
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def extend(self, index: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
-        """Add events given as one sequence per field of ``EventRow``."""
-        self.index.extend(index)
-        for name, values in zip(EventRow._fields, columns, strict=True):
-            getattr(self, name).extend(values)
+    def selected(self, kept: NDArray[np.bool_]) -> "EventColumns":
+        """The events whose flags are set; their numbers are in arrays."""
+        flags = kept.tolist()
+        columns: dict[str, Any] = {}
+        for column in fields(self):
+            values = getattr(self, column.name)
+            columns[column.name] = np.asarray(values)[kept] if column.name in NUMBERS else list(compress(values, flags))
+        return EventColumns(**columns)

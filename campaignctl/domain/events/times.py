@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,14 @@ _RFC3339: Final = re.compile(
 _UNGROUPED: Final = re.sub(r"(?<!\\)\((?!\?)", "(?:", _RFC3339.pattern)
 _RFC3339_LINES: Final = re.compile(f"(?:{_UNGROUPED}\n)*+")
 _ANY_TIME: Final = "1970-01-01T00:00:00Z"
+
+_LAYOUT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[0-9]{2}:){2}[0-9]{2}(?:\.([0-9]{1,6}))?(?:[Zz]|([+-])[0-9]{2}:[0-9]{2})"
+)
+_FRACTION: Final = 6
+_LEAST: Final = np.array([0, 1, 1, 0, 0, 0, 0, -23, -59])
+_MOST: Final = np.array([9999, 12, 31, 23, 59, 60, 999_999, 23, 59])
+"""Bounds of year, month, day, hour, minute, second, microseconds, and the offset's hours and minutes."""
 
 _TENS: Final = np.array([0, 2, 5, 8, 11, 14, 17])
 """Where the pairs of digits of ``YYYY-MM-DDThh:mm:ss`` begin."""
@@ -52,6 +61,9 @@ def parse_time(text: str) -> int | None:
 
 def parse_times(texts: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
     """``parse_time`` of many: epoch microseconds, and the positions that are no times (any number stands there)."""
+    times_us = _of_one_layout(texts)
+    if times_us is not None:
+        return times_us, []
     refused: list[int] = []
     lines = "\n".join([*texts, ""])
     if lines.count("\n") != len(texts) or _RFC3339_LINES.fullmatch(lines) is None:
@@ -63,6 +75,50 @@ def parse_times(texts: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
     if not in_calendar.all():
         refused = sorted({*refused, *np.flatnonzero(~in_calendar).tolist()})
     return times_us, refused
+
+
+def _of_one_layout(texts: Sequence[str]) -> NDArray[np.int64] | None:
+    """Times that are spelled alike to the last place, as those of one producer are, in a third of the time.
+
+    None when they are not, or when any of them is not plainly a time: whether it is one after all is for others to say.
+    """
+    layout = _LAYOUT.fullmatch(texts[0]) if texts else None
+    joined = "".join(texts)
+    if layout is None or len(joined) != len(texts) * len(texts[0]) or not joined.isascii():
+        return None
+    table = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), len(texts[0]))
+    model = np.frombuffer(texts[0].encode(), np.uint8)
+    is_digit = (model >= _ZERO) & (model <= _ZERO + _NINE)
+    digits = table[:, is_digit] - _ZERO  # what is no digit wraps round to above 9
+    if (table[:, ~is_digit] != model[~is_digit]).any() or (digits > _NINE).any():
+        return None
+    numbers = (digits.astype(np.float64) @ _weights(len(layout[1] or ""), layout[2])).astype(np.int64)
+    year, month, day, hour, minute, second, micros, offset_h, offset_min = numbers.T
+    if (numbers < _LEAST).any() or (numbers > _MOST).any():
+        return None
+    months = (year * 12 + month - (1970 * 12 + 1)).astype("M8[M]")
+    days = months.astype("M8[D]") + (day - 1)
+    if (days.astype("M8[M]") != months).any():
+        return None
+    minutes = (hour * 60 + minute) - (offset_h * 60 + offset_min)
+    times_us: NDArray[np.int64] = days.astype(np.int64) * DAY_US + (minutes * 60 + second) * 1_000_000 + micros
+    return times_us
+
+
+@cache
+def _weights(fraction: int, sign: str | None) -> NDArray[np.float64]:
+    """What each digit of a layout adds to each of its nine numbers; sums below 10^6 are exact."""
+    widths = [4, 2, 2, 2, 2, 2, fraction, *((2, 2) if sign else ())]
+    weights = np.zeros((sum(widths), 9))
+    row = 0
+    for number, width in enumerate(widths):
+        for place in range(width):
+            if number == _FRACTION:
+                weights[row, number] = 10.0 ** (5 - place)
+            else:
+                weights[row, number] = 10.0 ** (width - 1 - place) * (-1 if sign == "-" and number > _FRACTION else 1)
+            row += 1
+    return weights
 
 
 def _from_characters(texts: Sequence[str], *, all_utc: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
