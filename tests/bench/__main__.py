@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument(
         "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
     )
-    parser.add_argument("--only", choices=("ingest", "latency", "memory"), help="one part alone")
+    parser.add_argument("--only", choices=("ingest", "latency", "memory", "servers"), help="one part alone")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="campaignctl-bench-") as home:
         directory = Path(home)
@@ -44,6 +44,10 @@ def main() -> int:
             memory(directory, chosen.events)
         if chosen.only in (None, "latency"):
             latency(directory)
+        if chosen.only == "servers":
+            from tests.bench.servers import compare  # needs servers, and what speaks to them
+
+            compare(directory, chosen.events, chosen.rounds)
     return 0
 
 

@@ -3,10 +3,13 @@
 import resource
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 _PAGE_BYTES = resource.getpagesize()
 _EVERY_S = 0.25
@@ -51,3 +54,41 @@ class Usage:
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+class Processes:
+    """CPU seconds of some processes for the length of a ``with``, and the most memory that each has had."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._processes = [psutil.Process(pid) for pid in pids]
+        self.cpu_s = 0.0
+        self.peak_rss_mib = 0.0
+
+    def __enter__(self) -> Self:
+        self.cpu_s = -self._cpu_s()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cpu_s += self._cpu_s()
+        self.peak_rss_mib = sum(_peak_rss_mib(process.pid) for process in self._processes)
+
+    def _cpu_s(self) -> float:
+        times = [process.cpu_times() for process in self._processes]
+        return sum(float(one.user + one.system) for one in times)
+
+
+def _peak_rss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def listening_on(port: int) -> int:
+    """The process of this machine that listens on the port."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return int(connection.pid)
+    raise SystemExit(f"no process of this machine listens on port {port}")
