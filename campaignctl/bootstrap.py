@@ -40,6 +40,7 @@ from campaignctl.services.members import MemberService
 from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
+from campaignctl.services.reaggregation import ReaggregationService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.topics import TopicDifference, topic_differences
@@ -83,6 +84,7 @@ class App:
     insights: InsightService
     intake: EventIntake
     jobs: JobService
+    reaggregation: ReaggregationService
     positions: Positions
     dead_letters: DeadLetters
     letter_listing: LetterListing
@@ -314,7 +316,7 @@ def _build(
     topics = topics_of(settings)
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
     letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
-    jobs = JobService(metadata)
+    campaigns, jobs = CampaignService(metadata), JobService(metadata)
     return App(
         settings=settings,
         clock=clock,
@@ -339,7 +341,7 @@ def _build(
         members=MemberService(metadata, clock, hashing, password_min_length=settings.auth.password_min_length),
         api_keys=ApiKeyService(metadata, clock),
         audit=AuditService(metadata, clock),
-        campaigns=CampaignService(metadata),
+        campaigns=campaigns,
         rates=RateService(metadata),
         idempotency=IdempotencyService(metadata),
         insights=InsightService(
@@ -365,6 +367,7 @@ def _build(
             clock=clock,
         ),
         jobs=jobs,
+        reaggregation=ReaggregationService(campaigns, jobs, clock, retention_days=events.retention_days),
         positions=positions,
         dead_letters=letters,
         letter_listing=LetterListing(letters, metadata),

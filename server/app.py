@@ -43,6 +43,7 @@ from server.routes import (
     metrics,
     operator,
     rates,
+    reaggregation,
     system,
     verification,
 )
@@ -76,6 +77,7 @@ _ROUTERS = (
     audit,
     campaigns,
     insights,
+    reaggregation,
     jobs,
     events,
     dead_letters,

@@ -376,6 +376,13 @@ class SeveralInsights(InsightsOut):
     campaign_ids: list[int]
 
 
+class ReaggregateIn(_In):
+    start_date: date | None = Field(default=None, description="First day, in the campaign's zone; default: the oldest.")
+    end_date: date | None = Field(default=None, description="Last day, inclusive; default: the newest.")
+    dry_run: bool = Field(default=False, description="Count and compare, and change nothing.")
+    reason: str | None = Field(default=None, max_length=500, description="Why, for the receipt.")
+
+
 class JobProgress(BaseModel):
     done: int
     total: CountOrNull = Field(description="Null while nobody knows.")
@@ -449,6 +456,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     RatesStored,
     CampaignInsights,
     SeveralInsights,
+    ReaggregateIn,
     JobOut,
     JobPage,
     HealthOut,

@@ -7,6 +7,7 @@ from itertools import chain
 
 from campaignctl.ports.event_log import RecordBatch
 from campaignctl.services.ingestion import RecordRange
+from worker.commands import Command, is_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class PartitionBuffer:
         self._partition = partition
         self._start = start
         self._batches: list[RecordBatch] = []
+        self._commands: list[Command] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -56,17 +58,30 @@ class PartitionBuffer:
         """Everything below has been read."""
         return self._batches[-1].next_offset if self._batches else self._start
 
+    @property
+    def start(self) -> int:
+        """Everything below has been taken."""
+        return self._start
+
+    @property
+    def command(self) -> Command | None:
+        """The first of the command records that wait."""
+        return self._commands[0] if self._commands else None
+
     def add(self, batch: RecordBatch, now_s: float) -> None:
         if not self._count:
             self.oldest_s = now_s
         self._batches.append(batch)
+        if any(batch.headers):
+            places = [place for place, headers in enumerate(batch.headers) if is_command(headers)]
+            self._commands += [Command(batch.offsets[n], batch.keys[n], batch.values[n]) for n in places]
         self._count += len(batch.offsets)
         self.size_bytes += sum(map(len, batch.values))
 
     def take(self, now_s: float, *, end: int | None = None) -> RecordRange:
         """Everything that waits, or only what lies below the offset ``end``."""
         records = _joined(self._partition, self._start, self._batches)
-        self._batches, self._count, self.size_bytes = [], 0, 0
+        self._batches, self._commands, self._count, self.size_bytes = [], [], 0, 0
         if end is not None and end < records.next_offset:
             place = bisect_left(records.offsets, end)
             self.add(_cut(records, place, len(records.offsets), records.next_offset), now_s)

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.jobs import JobKind
 from campaignctl.services.jobs import JobHandler
 from campaignctl.services.letter_replay import LetterReplay
+from campaignctl.services.reaggregation import ReaggregationHandler
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -12,13 +14,12 @@ if TYPE_CHECKING:
 
 def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
     """The handlers over the app's stores, by kind."""
+    topic = app.settings.kafka.events_topic
     return {
+        JobKind.REAGGREGATE: ReaggregationHandler(
+            app.event_log, app.metadata, topic=topic, partition_of=partition_for_key
+        ),
         JobKind.REPLAY: LetterReplay(
-            app.dead_letters,
-            app.event_log,
-            app.metadata,
-            app.intake,
-            events_topic=app.settings.kafka.events_topic,
-            clock=app.clock,
+            app.dead_letters, app.event_log, app.metadata, app.intake, events_topic=topic, clock=app.clock
         ),
     }

@@ -16,8 +16,10 @@ from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.adapters.process_memory import return_large_pieces
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
+from campaignctl.services.reaggregator import Reaggregator
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
+from worker.commands import Commands
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
@@ -54,6 +56,13 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         window_days=events.dedup_window_days,
         clock=app.clock,
     )
+    reaggregator = Reaggregator(
+        app.analytics,
+        app.metadata,
+        window_days=events.dedup_window_days,
+        retention_days=events.retention_days,
+        clock=app.clock,
+    )
     return Worker(
         app.event_log,
         app.analytics,
@@ -67,6 +76,7 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
             FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000),
             breaker=BreakerPolicy(events.stop_at_bad_percent / 100, events.stop_after_records),
         ),
+        commands=Commands(reaggregator, partition_of=partition_for_key),
         housekeeping=app.housekeeping,
     )
 

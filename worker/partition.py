@@ -9,6 +9,9 @@ Applying a batch, in order (the protocol is told in ``worker.intents``):
 5. after any doubt (a failed try, a repeated batch) make sure that every row is there;
 6. tell caches, and add the rows to the deduplication window.
 
+A command record (``worker.commands``) is no part of any batch: what lies before it lands first, then it is executed,
+then its offset is acknowledged.
+
 An object of this class is the partition's *incarnation*: it is made anew with each gain and after each error, and one
 that is no longer ``owned`` never commits again. Polling, committing and inserting happen in one thread, so nothing can
 come between looking at ``owned`` and acting on it.
@@ -18,6 +21,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import uuid4
 
 from campaignctl.errors import Unavailable
 from campaignctl.ports.analytics import EventStore, OffsetRange
@@ -27,6 +31,7 @@ from campaignctl.services.ingestion import Ingestor, PreparedBatch, RecordRange,
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy, PartitionBuffer
 from worker.breaker import Breakers
+from worker.commands import Command, Commands
 from worker.intents import Intent, token_of, unfinished_intent
 from worker.metrics import WorkerMetrics
 
@@ -64,6 +69,8 @@ class Tools:
     metrics: WorkerMetrics
     breakers: Breakers
     failpoint: Callable[[str], None]
+    commands: Commands | None
+    """None: command records do nothing."""
     wait: Callable[[float], None]
     """Let seconds pass while the membership is kept; may raise what ends the work."""
 
@@ -81,6 +88,7 @@ class OwnedPartition:
         self._tools = tools
         self._topic = self._find_topic()
         self._topic_number = topic_number(self._topic)
+        self._owner = f"{self._topic.name}[{number}] {uuid4().hex[:12]}"
         self._replay: Intent | None = None
         self._repair_end = 0
         """Records below were applied before, in batches that nobody knows."""
@@ -159,6 +167,11 @@ class OwnedPartition:
         """Apply what waits, by the numbered steps above. After any error the partition must be opened anew."""
         tools, replay, repairs = self._tools, self._replay, self.position < self._repair_end
         end = replay.end if replay else self._repair_end if repairs else None
+        if end is None and (command := self._buffer.command) is not None:
+            if command.offset == self._buffer.start:
+                self._execute(command)
+                return
+            end = command.offset  # what comes before it lands first
         batch = self._buffer.take(tools.clock.monotonic_s(), end=end)
         prepared, intent = self._prepare(batch)
         if prepared.writes_anything:
@@ -177,6 +190,26 @@ class OwnedPartition:
         self._report(batch, prepared, replayed=replay is not None)
         if not prepared.writes_anything:
             self.acknowledge()
+
+    def _execute(self, command: Command) -> None:
+        """A command is a batch of its own, so that nobody lands events of its campaign meanwhile."""
+        tools = self._tools
+        batch = self._buffer.take(tools.clock.monotonic_s(), end=command.offset + 1)
+        self._commit(self.position, "")  # a worker that is no member any more learns it here
+        tools.failpoint("before_command")
+        place = self._topic, self.number
+        done = tools.commands is not None and tools.commands.execute(
+            command, place, self._owner, self._breathe, tools.failpoint
+        )
+        if not done:
+            tools.metrics.ignored.inc()
+        self.position = batch.end
+        self.acknowledge()
+
+    def _breathe(self, seconds: float) -> None:
+        self._tools.wait(seconds)
+        if not self.owned:
+            raise OwnershipLostError
 
     def acknowledge(self) -> None:
         """Commit what is applied, so that a question that waits for it is answered."""

@@ -17,6 +17,7 @@ from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy, Breakers
+from worker.commands import Commands
 from worker.metrics import WorkerMetrics
 from worker.partition import Tools
 from worker.session import Session, StoppingError
@@ -72,6 +73,7 @@ class Worker:
         clock: Clock,
         metrics: WorkerMetrics,
         options: WorkerOptions | None = None,
+        commands: Commands | None = None,
         housekeeping: Callable[[], object] | None = None,
         failpoint: Callable[[str], None] = no_failpoint,
     ) -> None:
@@ -85,6 +87,7 @@ class Worker:
         self._metrics = metrics
         self._options = options or WorkerOptions()
         self._breakers = Breakers(self._options.breaker, store)
+        self._commands = commands
         self._housekeeping = housekeeping
         self._failpoint = failpoint
         self._stopping = threading.Event()
@@ -158,6 +161,7 @@ class Worker:
             metrics=self._metrics,
             breakers=self._breakers,
             failpoint=self._failpoint,
+            commands=self._commands,
             wait=self._clock.sleep,
         )
 

@@ -55,6 +55,7 @@ COMMANDS = (
     Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
     Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
+    Entry("reaggregate", "campaignctl.cli.reaggregate", "Make a campaign's sums equal its raw records again.", _MANAGE),
     Entry("jobs", "campaignctl.cli.jobs", "List, show, await and cancel jobs.", _MANAGE),
     Entry("members", "campaignctl.cli.members", "List, invite, change and remove members.", _MANAGE),
     Entry("users", "campaignctl.cli.users", "List users, and set forgotten passwords anew.", _MANAGE),

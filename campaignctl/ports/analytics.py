@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from campaignctl.domain.insight_sums import StoredSums
 from campaignctl.domain.insights import Dimension
 from campaignctl.domain.periods import Timeline
+from campaignctl.ports.rollup import RollupStore
 
 Integers: TypeAlias = Sequence[int] | NDArray[np.int64]
 
@@ -97,7 +98,7 @@ class OffsetRange:
     end: int
 
 
-class EventStore(Protocol):
+class EventStore(RollupStore, Protocol):
     """What the worker needs: landing rows exactly once, and asking what has landed.
 
     A ``token`` names a batch for ever: appending the same rows under the same token again, after any failure, adds
@@ -144,11 +145,8 @@ class EventStore(Protocol):
         """The offsets of the range that have rows, ascending."""
         ...
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], token: str, /) -> None:
-        """Make the rollup of each campaign's days equal its raw rows, by one insert of differences.
-
-        Days are numbered since 1970-01-01.
-        """
+    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
+        """Make the rollup of each campaign's days equal its raw rows: ``recount``, and one insert of what it lacks."""
         ...
 
     def missing_windows(self) -> Sequence[str]:

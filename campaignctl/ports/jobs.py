@@ -83,7 +83,10 @@ class JobStore(Protocol):
         ...
 
     def take_job(self, job_id: int, owner: str, lease_s: float, /) -> Job | None:
-        """The job, the owner's from now on whoever held it; None when it is finished or unknown."""
+        """The job, the owner's from now on whoever held it; None when it is finished or unknown.
+
+        An attempt is counted when the owner is another one.
+        """
         ...
 
     def renew_job(

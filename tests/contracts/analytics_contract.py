@@ -26,6 +26,7 @@ from campaignctl.domain.periods import (
     timeline_of_buckets,
     timeline_of_days,
 )
+from campaignctl.domain.rollup import Totals
 from campaignctl.errors import Unavailable
 from campaignctl.ports.analytics import (
     ConflictRows,
@@ -45,6 +46,7 @@ from tests.contracts.analytics_rows import (
     FIRST_DAY,
     PARTITION,
     TOPIC,
+    WINDOW_MS,
     Row,
     day_number,
     days_of,
@@ -117,7 +119,7 @@ class AnalyticsContract:
         assert _by_day(store) == _by_time(store) == {}
         assert store.newest_events([1, 2]) == {}
         store.append_events(event_rows([]), "nothing")
-        store.reconcile_rollup({}, "nothing")
+        store.reconcile_rollup({}, WINDOW_MS, "nothing")
 
     def test_conflicts_are_listed_with_what_counted(self, harness: Harness) -> None:
         store = harness.open()
@@ -385,10 +387,10 @@ class AnalyticsContract:
         harness.drift(store, day_number(last_day()) + 1, 5)  # a day without any raw row
         with pytest.raises(AssertionError):
             _assert_exact(store, rows)
-        store.reconcile_rollup({1: [day, day_number(last_day()) + 1], 77: [day]}, "heal")
+        store.reconcile_rollup({1: [day, day_number(last_day()) + 1], 77: [day]}, WINDOW_MS, "heal")
         _assert_exact(store, rows)
         for token in ("heal", "heal again"):
-            store.reconcile_rollup(days_of(rows), token)
+            store.reconcile_rollup(days_of(rows), WINDOW_MS, token)
             _assert_exact(store, rows)
         harness.merge(store)
         _assert_exact(store, rows)
@@ -399,8 +401,61 @@ class AnalyticsContract:
         first = day_number(FIRST_DAY)
         harness.drift(store, first, 10)
         harness.drift(store, first + 1, 10)
-        store.reconcile_rollup({1: [first + 1]}, "one day")
+        store.reconcile_rollup({1: [first + 1]}, WINDOW_MS, "one day")
         assert {key[0]: sums[0] for key, sums in _by_day(store, daily=True).items()} == {0: 10, 1: 0}
+
+    def test_a_recount_tells_what_is_there_and_what_lacks(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(12, 400, campaigns=2)
+        store.append_events(event_rows(rows), "rows")
+        assert store.recorded_days(3) is None
+        own = [one for one in rows if one["campaign_id"] == 1]
+        first, last = min(one["day"] for one in own), max(one["day"] for one in own)
+        assert store.recorded_days(1) == (first, last)
+        right = store.recount({1: range(first, last + 1)}, WINDOW_MS)
+        assert (right.rows_read, right.copies, len(right.lacking)) == (len(own), 0, 0)
+        assert right.current.totals() == _totals(own)
+        harness.drift(store, last + 1, 1_000)
+        harness.drift(store, first, -7)
+        assert store.recorded_days(1) == (first, last + 1)
+        wrong = store.recount({1: range(first, last + 2), 2: [first]}, WINDOW_MS)
+        assert (
+            wrong.current.totals().counts["impressions"]
+            - _totals([*own, *(one for one in rows if (one["campaign_id"], one["day"]) == (2, first))]).counts[
+                "impressions"
+            ]
+            == 993
+        )
+        assert len(wrong.lacking) == 2
+        assert wrong.lacking.totals().counts["impressions"] == -993
+        assert wrong.lacking.totals().counts["events"] == -2
+        for _ in range(2):
+            store.add_to_rollup(wrong.lacking, "difference")
+            assert len(store.recount({1: range(first, last + 2)}, WINDOW_MS).lacking) == 0
+            _assert_exact(store, rows)
+
+    def test_a_recount_keeps_the_first_copy(self, harness: Harness) -> None:
+        """Same instant at any distance, or within the window of log time; another campaign's id is another event."""
+        store, window = harness.open(), WINDOW_MS
+        start = 1_795_000_000_000
+        told = [
+            row(0, event_id="a", impressions=1, times_ms=start),
+            row(1, event_id="a", impressions=10, times_ms=start + window * 3),  # the same instant: a copy
+            row(2, event_id="a", impressions=100, times_ms=start + window, event_time_us=FIRST_US + 5),  # in the window
+            row(3, event_id="b", impressions=1_000, times_ms=start),
+            row(4, event_id="b", impressions=10_000, times_ms=start + window + 1, event_time_us=FIRST_US + 5),
+            row(5, event_id="a", impressions=100_000, times_ms=start, campaign_id=2),
+            row(6, event_id="c", impressions=2**62, times_ms=start),
+            row(7, event_id="c", impressions=2**62, times_ms=start + 1, region="US"),
+        ]
+        store.append_events(event_rows(told), "copies")
+        day = day_number(FIRST_DAY)
+        found = store.recount({1: [day], 2: [day]}, window)
+        assert (found.rows_read, found.copies) == (8, 3)
+        store.reconcile_rollup({1: [day], 2: [day]}, window, "collapse")
+        exact = store.recount({1: [day], 2: [day]}, window)
+        assert len(exact.lacking) == 0
+        assert exact.current.totals().counts["impressions"] == 1 + 1_000 + 10_000 + 100_000 + 2**62
+        assert exact.current.totals().counts["events"] == 5
 
     def test_tables_without_a_window_are_named(self, harness: Harness) -> None:
         store = harness.open()
@@ -648,4 +703,18 @@ def _repair(store: Store, rows: Sequence[Row]) -> None:
     landed = set(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 0, 10**9)))
     missing = [one for one in rows if one["offsets"] not in landed]
     store.append_events(event_rows(missing), "repair")
-    store.reconcile_rollup(days_of(rows), "repair rollup")
+    store.reconcile_rollup(days_of(rows), WINDOW_MS, "repair rollup")
+
+
+def _totals(rows: Sequence[Row]) -> Totals:
+    totals = Totals()
+    for one in rows:
+        totals.counts.update(
+            events=1,
+            impressions=one["impressions"],
+            clicks=one["clicks"],
+            conversions=one["conversions_millionths"],
+        )
+        totals.money["spend"][one["currency"]] += one["spend_micros"]
+        totals.money["revenue"][one["currency"]] += one["revenue_micros"]
+    return totals

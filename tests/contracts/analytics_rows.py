@@ -15,6 +15,7 @@ from campaignctl.ports.analytics import EventRows
 
 EPOCH = date(1970, 1, 1)
 DAY_US = 86_400_000_000
+WINDOW_MS = 7 * 86_400_000
 TOPIC, PARTITION = 0xDEADBEEF, 3
 METRICS = ("impressions", "clicks", "conversions_millionths", "spend_micros", "revenue_micros")
 FIRST_DAY = date(2026, 8, 1)

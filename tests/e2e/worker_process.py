@@ -1,8 +1,8 @@
 """A worker process over embedded stores that can be told to die: ``python -m tests.e2e.worker_process DIRECTORY``.
 
 It applies everything in the log, then ends. ``CA_TEST_FAILPOINT=name:n`` ends the process without a word when the named
-point of a batch is reached for the n-th time: one of those of ``worker.partition``, or ``mid_insert``, ``mid_slices`` or
-``mid_coverage``, which is some milliseconds after that insert began.
+point of a batch is reached for the n-th time: one of those of ``worker.partition`` and ``services.reaggregator``, or
+``mid_insert``, ``mid_slices``, ``mid_coverage`` or ``mid_correction``, which is some milliseconds after that insert began.
 """
 
 import logging
@@ -26,8 +26,10 @@ from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.domain.events import EventLimits
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
+from campaignctl.services.reaggregator import Reaggregator
 from campaignctl.services.schema import SchemaService
 from worker.batching import FlushPolicy
+from worker.commands import Commands
 from worker.metrics import WorkerMetrics
 from worker.runner import Worker, WorkerOptions
 
@@ -70,11 +72,13 @@ def make_worker(
         analytics, stores.metadata, partition_of=partition_for_key, limits=EventLimits(), window_days=7, clock=clock
     )
     landing = Landing(analytics, stores.log, stores.metadata, dead_letter_topic=LETTERS, window_days=7, clock=clock)
+    reaggregator = Reaggregator(analytics, stores.metadata, window_days=7, retention_days=400, clock=clock)
     return Worker(
         stores.log,
         analytics,
         ingestor,
         landing,
+        commands=Commands(reaggregator, partition_of=partition_for_key),
         topic=EVENTS,
         group=GROUP,
         clock=clock,
@@ -94,7 +98,12 @@ def dying(text: str, analytics: ClickHouseAnalytics) -> Failpoint:
         if point == name and reached[point] == int(nth):
             os._exit(DIED)
 
-    inserts = {"mid_insert": "append_events", "mid_slices": "append_slices", "mid_coverage": "append_coverage"}
+    inserts = {
+        "mid_insert": "append_events",
+        "mid_slices": "append_slices",
+        "mid_coverage": "append_coverage",
+        "mid_correction": "add_to_rollup",
+    }
     if name in inserts:
         append = getattr(analytics, inserts[name])
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from campaignctl.errors import Unavailable
 from campaignctl.ports.analytics import ConflictRows, EventRows, OffsetRange, SeenEvents
+from campaignctl.ports.rollup import SUM_COLUMNS, Recount, RollupRows
 from tests.fakes.report_sink import FakeReportSink
 
 METRICS = ("impressions", "clicks", "conversions_millionths", "spend_micros", "revenue_micros")
@@ -78,6 +79,9 @@ class FakeEventStore(FakeReportSink):
         self.missing: list[str] = []
         self._landed: dict[str, set[int]] = {}
         self._conflict_tokens: set[str] = set()
+        self._rollup_tokens: set[str] = set()
+        self.corrections: list[str] = []
+        """Tokens of the differences that were added to the rollup."""
 
     def append_events(self, rows: EventRows, token: str, /) -> None:
         fault = self._before("append_events")
@@ -148,14 +152,55 @@ class FakeEventStore(FakeReportSink):
         there = self._of(offsets.topic_id, offsets.partition)
         return sorted({row.offset for row in there if offsets.start <= row.offset < offsets.end})
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], token: str, /) -> None:
+    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
         fault = self._before("reconcile_rollup")
         touched = {(campaign, day) for campaign, some in days.items() for day in some}
         for key in [key for key in self.rollup if key[:2] in touched]:
             del self.rollup[key]
-        for row in self.rows:
-            if (row.campaign_id, row.day) in touched:
-                self._add(row.rollup_key, row.metrics)
+        for key, sums in self.true_rollup().items():
+            if key[:2] in touched:
+                self.rollup[key] = sums
+        self._after(fault)
+
+    def recorded_days(self, campaign_id: int, /) -> tuple[int, int] | None:
+        self._before("recorded_days")
+        days = {row.day for row in self.rows if row.campaign_id == campaign_id}
+        days |= {key[1] for key in self.rollup if key[0] == campaign_id}
+        return (min(days), max(days)) if days else None
+
+    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
+        """Every id counts once: the tests' copies are all within the window."""
+        self._before("recount")
+        wanted = {(campaign, day) for campaign, some in days.items() for day in some}
+        there = [row for row in self.rows if (row.campaign_id, row.day) in wanted]
+        exact = self.true_rollup()
+        keys = sorted({key for key in [*exact, *self.rollup] if key[:2] in wanted})
+        current = [self.rollup.get(key, [0] * 6) for key in keys]
+        lacking = {
+            key: [a - b for a, b in zip(exact.get(key, [0] * 6), now, strict=True)]
+            for key, now in zip(keys, current, strict=True)
+        }
+        lacking = {key: sums for key, sums in lacking.items() if any(sums)}
+        copies = len(there) - len({(row.campaign_id, row.event_id) for row in there})
+        return Recount(
+            _rollup_rows(keys, current), _rollup_rows(list(lacking), list(lacking.values())), len(there), copies
+        )
+
+    def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
+        fault = self._before("add_to_rollup")
+        if token not in self._rollup_tokens and len(rows):
+            self._rollup_tokens.add(token)
+            self.corrections.append(token)
+            if fault != "hole":
+                for n in range(len(rows)):
+                    key = (
+                        int(rows.campaign_id[n]),
+                        int(rows.day[n]),
+                        rows.platform[n],
+                        rows.region[n],
+                        rows.currency[n],
+                    )
+                    self._add(key, [int(rows.sums[name][n]) for name in ("events", *METRICS)])
         self._after(fault)
 
     def missing_windows(self) -> Sequence[str]:
@@ -163,9 +208,10 @@ class FakeEventStore(FakeReportSink):
         return self.missing
 
     def true_rollup(self) -> dict[RollupKey, list[int]]:
-        """What the rollup must hold, computed from the rows."""
+        """What the rollup must hold, computed from the rows: the first of each id."""
         sums: dict[RollupKey, list[int]] = {}
-        for row in self.rows:
+        first = {(row.campaign_id, row.event_id): row for row in reversed(self.rows)}
+        for row in first.values():
             sums[row.rollup_key] = [a + b for a, b in zip(sums.get(row.rollup_key, [0] * 6), row.metrics, strict=True)]
         return sums
 
@@ -192,6 +238,19 @@ class FakeEventStore(FakeReportSink):
     def _after(self, fault: str | None) -> None:
         if fault is not None:
             raise _away()
+
+
+def _rollup_rows(keys: Sequence[RollupKey], sums: Sequence[Sequence[int]]) -> RollupRows:
+    numbers = {name: np.array([one[n] for one in sums], np.int64) for n, name in enumerate(("events", *METRICS))}
+    return RollupRows(
+        campaign_id=np.array([key[0] for key in keys], np.int64),
+        day=np.array([key[1] for key in keys], np.int64),
+        platform=np.array([key[2] for key in keys], np.object_),
+        region=np.array([key[3] for key in keys], np.object_),
+        currency=np.array([key[4] for key in keys], np.object_),
+        sums={name: numbers.get(name, np.zeros(len(keys), np.int64)) for name in SUM_COLUMNS},
+        last_event_us=np.zeros(len(keys), np.int64),
+    )
 
 
 def _away() -> Unavailable:

@@ -28,7 +28,17 @@ from campaignctl.errors import CampaignctlError, ConfigurationError, InvalidInpu
 from campaignctl.ports.analytics import OffsetRange
 from campaignctl.services.schema import SchemaService
 from tests.contracts.analytics_contract import _assert_exact
-from tests.contracts.analytics_rows import DAYS, FIRST_DAY, PARTITION, TOPIC, day_number, event_rows, random_rows, row
+from tests.contracts.analytics_rows import (
+    DAYS,
+    FIRST_DAY,
+    PARTITION,
+    TOPIC,
+    WINDOW_MS,
+    day_number,
+    event_rows,
+    random_rows,
+    row,
+)
 from tests.contracts.analytics_server import ServerHarness, open_place
 from tests.support.services import Faults, clickhouse_place, using
 
@@ -406,7 +416,7 @@ def test_days_of_many_campaigns_are_reconciled_at_once(harness: ServerHarness) -
     store.append_events(event_rows(rows), "rows")
     harness.drift(store, first + 1, 5)
     everything = {campaign: range(first - 10, first + DAYS + 100) for campaign in range(1, 101)}
-    store.reconcile_rollup({campaign: list(days) for campaign, days in everything.items()}, "23,000 pairs")
+    store.reconcile_rollup({campaign: list(days) for campaign, days in everything.items()}, WINDOW_MS, "23,000 pairs")
     answer = store.run_sql("SELECT sum(impressions) FROM rollup_1d", {}, max_rows=1, timeout_s=5)
     assert answer.rows == [[sum(one["impressions"] for one in rows)]]
 

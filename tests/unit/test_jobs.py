@@ -289,8 +289,8 @@ def test_a_job_that_takes_every_process_down_is_given_up(
     metadata: SQLiteMetadata, service: JobService, operator: Actor
 ) -> None:
     job = service.submit(new(operator), operator)
-    for _ in range(20):
-        assert metadata.claim_job([JobKind.REPLAY], "dies", 0.0) is not None
+    for number in range(20):
+        assert metadata.claim_job([JobKind.REPLAY], f"process {number}", 0.0) is not None
     handler = Handler()
     running = runner(metadata, handler).start()
     until(lambda: stored(metadata, job).status.is_final)

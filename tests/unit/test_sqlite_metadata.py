@@ -328,3 +328,15 @@ def test_the_lock_of_a_dead_process_is_free(store: SQLiteMetadata, path: Path) -
     process.stdout.close()
     with store.migration_lock(1):
         pass
+
+
+def test_what_is_written_after_a_migration_outlives_other_processes(path: Path) -> None:
+    """A process that migrated and goes on, and another one that comes and goes."""
+    store = SQLiteMetadata(path, StillClock())
+    SchemaService([store]).apply(10)
+    store.ensure_organization("first")
+    visit = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM organizations').fetchone()"
+    subprocess.run([sys.executable, "-c", visit, str(path)], check=True)
+    store.ensure_organization("second")
+    assert [row[0] for row in raw(path).execute("SELECT name FROM organizations ORDER BY id")] == ["first", "second"]
+    store.close()

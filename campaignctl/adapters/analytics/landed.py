@@ -1,4 +1,4 @@
-"""Landing events, and asking what has landed."""
+"""Landing events, asking what has landed, and keeping the rollup equal to it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,10 @@ import numpy as np
 from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.native import Column, Table, encode_block
+from campaignctl.adapters.analytics.rollup import recounted, rollup_columns
 from campaignctl.adapters.sql_files import load_statements
 from campaignctl.ports.analytics import ConflictRows, EventRows, OffsetRange, SeenEvents
+from campaignctl.ports.rollup import Recount, RollupRows
 
 _SQL = load_statements("clickhouse", "queries", "events.sql")
 _WINDOWS = load_statements("clickhouse", "queries", "schema.sql")["windows"]
@@ -99,19 +101,34 @@ class LandedEvents:
         found: list[int] = _read(self._clients, "landed_offsets", _range(offsets)).integers("koff").tolist()
         return found
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], token: str, /) -> None:
+    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
+        self.add_to_rollup(self.recount(days, window_ms).lacking, token)
+
+    def recorded_days(self, campaign_id: int, /) -> tuple[int, int] | None:
+        table = _read(self._clients, "recorded_days", {"campaign": campaign_id})
+        first, last = table.integers("first_day"), table.integers("last_day")
+        return (int(first[0]), int(last[0])) if table.rows else None
+
+    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
         pairs = [(campaign, day) for campaign, some in days.items() for day in sorted(set(some))]
         if not pairs:
-            return
+            return recounted(Table(b""))
         campaigns, numbers = (list(column) for column in zip(*pairs, strict=True))
         parameters = {
             "campaigns": campaigns,
             "days": numbers,
             "from": _EPOCH + timedelta(days=min(numbers)) - _DAY,
             "until": _EPOCH + timedelta(days=max(numbers)) + 2 * _DAY,
+            "window_ms": window_ms,
         }
         with store_failures():
-            self._clients.insert_select(_SQL["reconcile_rollup"], parameters, token)
+            return recounted(self._clients.read_without_limits(_SQL["recount"], parameters))
+
+    def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
+        if len(rows):
+            block = encode_block(rollup_columns(rows), len(rows))
+            with store_failures():
+                self._clients.insert("rollup_1d", block, token)
 
     def missing_windows(self) -> Sequence[str]:
         with store_failures():

@@ -289,8 +289,12 @@ class _Ticket(Generic[T]):
 
 
 def _create_private(path: Path) -> None:
-    """Make the file, if it is not there, for this user only; SQLite gives its side files the same mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Make the file, if it is not there, for this user only; SQLite gives its side files the same mode.
+
+    One that is there is not opened beside SQLite: closing it would end the locks of this process's connections to it.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -103,10 +103,15 @@ class SQLiteFile:
             yield tx if tx.one("find_migrations_table") is not None else None
 
     def create(self) -> None:
-        """Make the file, readable by this user only, unless it is there; and have it keep a write-ahead log."""
+        """Make the file, readable by this user only, unless it is there; and have it keep a write-ahead log.
+
+        A file that is there is not opened beside SQLite: closing it would end the locks of all connections of this
+        process, and the next process to leave would take itself for the last and remove the log they write to.
+        """
         with _translated(self._path):
-            self._path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE))
+            if not self._path.exists():
+                self._path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE))
             with self._connection() as connection:
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
 

@@ -67,7 +67,8 @@ LIMIT 1;
 -- hold_job
 -- The unfinished job is the owner's now.
 UPDATE jobs
-SET status = 'running', owner = :owner, lease_until_us = :lease_until_us, attempts = attempts + 1,
+SET status = 'running', owner = :owner, lease_until_us = :lease_until_us,
+    attempts = attempts + CASE WHEN owner = :owner THEN 0 ELSE 1 END,
     started_at_us = COALESCE(started_at_us, :now_us)
 WHERE id = :job_id AND status IN ('queued', 'running');
 
