@@ -20,6 +20,7 @@ from campaignctl.services.reaggregator import Reaggregator
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
 from worker.commands import Commands
+from worker.drift import DriftCheck
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
@@ -63,6 +64,17 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         retention_days=events.retention_days,
         clock=app.clock,
     )
+    metrics = WorkerMetrics(registry)
+    drift_check = DriftCheck(
+        app.analytics,
+        app.metadata,
+        partition_of=partition_for_key,
+        window_days=events.dedup_window_days,
+        retention_days=events.retention_days,
+        every_s=events.drift_check_hours * 3_600,
+        clock=app.clock,
+        gauge=metrics.drift,
+    )
     return Worker(
         app.event_log,
         app.analytics,
@@ -71,12 +83,13 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         topic=kafka.events_topic,
         group=kafka.group_id,
         clock=app.clock,
-        metrics=WorkerMetrics(registry),
+        metrics=metrics,
         options=WorkerOptions(
             FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000),
             breaker=BreakerPolicy(events.stop_at_bad_percent / 100, events.stop_after_records),
         ),
         commands=Commands(reaggregator, partition_of=partition_for_key),
+        drift_check=drift_check,
         housekeeping=app.housekeeping,
     )
 

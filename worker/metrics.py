@@ -71,6 +71,11 @@ class WorkerMetrics:
             "Rows found missing after an uncertain insert, and filled in.",
             registry=registry,
         )
+        self.drift = Gauge(
+            "campaignctl_rollup_drift_rows",
+            "Daily sums that differ from their raw records, as the last check of this worker's campaigns found.",
+            registry=registry,
+        )
         self.fenced = Counter(
             "campaignctl_ingest_fenced_total", "Batches dropped because a commit was refused.", registry=registry
         )

@@ -32,6 +32,7 @@ from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy, PartitionBuffer
 from worker.breaker import Breakers
 from worker.commands import Command, Commands
+from worker.drift import DriftCheck
 from worker.intents import Intent, token_of, unfinished_intent
 from worker.metrics import WorkerMetrics
 
@@ -71,6 +72,7 @@ class Tools:
     failpoint: Callable[[str], None]
     commands: Commands | None
     """None: command records do nothing."""
+    drift_check: DriftCheck | None
     wait: Callable[[float], None]
     """Let seconds pass while the membership is kept; may raise what ends the work."""
 
@@ -135,6 +137,10 @@ class OwnedPartition:
         return f"{self._tools.topic}[{self.number}]"
 
     @property
+    def topic(self) -> Topic:
+        return self._topic
+
+    @property
     def buffered_bytes(self) -> int:
         return self._buffer.size_bytes
 
@@ -142,6 +148,11 @@ class OwnedPartition:
     def is_settled(self) -> bool:
         """Whether everything that was read is applied and acknowledged."""
         return not len(self._buffer) and self.position == self._acknowledged and self._replay is None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to repeat or to repair."""
+        return self._replay is None and self.position >= self._repair_end
 
     def receive(self, batch: RecordBatch) -> None:
         self._buffer.add(batch, self._tools.clock.monotonic_s())

@@ -18,6 +18,7 @@ from campaignctl.services.landing import Landing
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy, Breakers
 from worker.commands import Commands
+from worker.drift import DriftCheck
 from worker.metrics import WorkerMetrics
 from worker.partition import Tools
 from worker.session import Session, StoppingError
@@ -74,6 +75,7 @@ class Worker:
         metrics: WorkerMetrics,
         options: WorkerOptions | None = None,
         commands: Commands | None = None,
+        drift_check: DriftCheck | None = None,
         housekeeping: Callable[[], object] | None = None,
         failpoint: Callable[[str], None] = no_failpoint,
     ) -> None:
@@ -88,6 +90,7 @@ class Worker:
         self._options = options or WorkerOptions()
         self._breakers = Breakers(self._options.breaker, store)
         self._commands = commands
+        self._drift_check = drift_check
         self._housekeeping = housekeeping
         self._failpoint = failpoint
         self._stopping = threading.Event()
@@ -162,6 +165,7 @@ class Worker:
             breakers=self._breakers,
             failpoint=self._failpoint,
             commands=self._commands,
+            drift_check=self._drift_check,
             wait=self._clock.sleep,
         )
 

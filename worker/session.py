@@ -219,6 +219,17 @@ class Session:
                     self._housekeeping()
         except Unavailable as error:
             logger.warning("looking after the event log failed: %s", error.message)
+        self._look_for_drift()
+
+    def _look_for_drift(self) -> None:
+        check, topic = self._tools.drift_check, next((one.topic for one in self._owned.values()), None)
+        if check is None or topic is None:
+            return
+        whole = {number for number, partition in self._owned.items() if partition.is_whole}
+        try:
+            check.turn(whole, topic.partitions)
+        except Unavailable as error:
+            logger.warning("the check of the sums failed: %s", error.message)
 
     def _is_all_applied(self) -> bool:
         """Whether this worker has applied all that the log holds: only then may old records go."""

@@ -188,6 +188,9 @@ class EventsSettings(_Section):
     stop_after_records: int = Field(
         default=1_000, ge=1, le=1_000_000, description="Records that make such a share; fewer never stop anything."
     )
+    drift_check_hours: int = Field(
+        default=24, ge=0, le=8_784, description="Hours in which all sums are compared with the raw records; 0: never."
+    )
 
     @model_validator(mode="after")
     def _window_within_retention(self) -> "EventsSettings":

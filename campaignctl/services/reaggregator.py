@@ -194,7 +194,7 @@ class _Run:
     def _count(self, days: range) -> _Count:
         """Count month by month, so that no step takes long, and the group and the lease are kept."""
         counted, lacking, done = _Count(Totals(), None), [], 0
-        for some in _months(days):
+        for some in months(days):
             self._hold(Progress(done, len(days), "days"))
             found = self.store.recount({self.facts.id: some}, self.window_ms)
             counted.before = counted.before.plus(found.current.totals())
@@ -253,7 +253,7 @@ def _wanted(job: Job) -> Wanted:
     return Wanted(_day(params["start_date"]), _day(params["end_date"]), params["dry_run"])
 
 
-def _months(days: range) -> Iterator[range]:
+def months(days: range) -> Iterator[range]:
     """The days, cut where months begin."""
     start = days.start
     for day in days:

@@ -42,6 +42,7 @@ LEAST_ROLE = {
     "listJobs": "viewer",
     "getJob": "viewer",
     "cancelJob": "operator",
+    "reaggregateCampaign": "operator",
     "listDeadLetters": "operator",
     "getDeadLetter": "operator",
     "replayDeadLetters": "operator",

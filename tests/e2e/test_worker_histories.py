@@ -40,4 +40,9 @@ def test_rows_conflicts_and_refusals_are_those_of_the_model(seed: int, tmp_path:
     assert sorted(found["rows"]) == sorted(expected)
     assert found["refused"] == refused
     assert found["conflicts"] == sum(model.conflicts.values())
-    assert found["wrong_days"] == 0
+    assert found["wrong_days"] == 0, "sums that were made wrong are those of the rows again"
+    for campaign_id, receipt in found["receipts"].items():
+        counted = model.counted(int(campaign_id))
+        assert receipt["rows_read"] == receipt["after"]["events"] == len(counted)
+        assert receipt["duplicates_collapsed"] == 0
+        assert receipt["after"]["impressions"] == sum(event.impressions for event in counted)

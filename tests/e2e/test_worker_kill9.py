@@ -166,7 +166,8 @@ def assert_equals_the_truth(stores: Stores, producer: Producer) -> None:
         producer.rows, 1
     )
     assert found["offsets"] == [["0"]]
-    rollup = {(int(row[0]), *row[1:4]): tuple(map(int, row[4:])) for row in found["rollup"]}
+    # What was added and taken back is a row of zeros until the next merge.
+    rollup = {(int(row[0]), *row[1:4]): tuple(map(int, row[4:])) for row in found["rollup"] if row[4] != "0"}
     assert rollup == producer.rollup
     letters = DeadLetters(stores.log, topic=LETTERS)
     assert letters.count_by_reason() == dict(producer.refused)

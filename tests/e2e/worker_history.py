@@ -8,13 +8,19 @@ import json
 import random
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
 from campaignctl.domain.campaigns import CampaignDraft
+from campaignctl.domain.jobs import Job, JobKind
 from campaignctl.ports.event_log import NewRecord, TopicSpec
+from campaignctl.ports.jobs import NewJob
 from campaignctl.services.dead_letters import DeadLetters
+from campaignctl.services.own_records import OWN_KIND_HEADER
+from campaignctl.services.reaggregation import COMMAND_KIND
 from campaignctl.services.schema import SchemaService
 from tests.e2e.worker_process import EVENTS, LETTERS, Stores, make_worker
 from tests.model.histories import History, random_history
@@ -85,6 +91,7 @@ def main(seed: int, directory: Path) -> None:
         if rng.random() < 0.02:
             drain()
     drain()
+    receipts = reaggregate_all(stores, analytics, rng, drain)
 
     table = analytics._clients.read(_ROWS, {})
     columns = [table.strings(name) if name in _TEXTS else table.integers(name).tolist() for name in FIELDS]
@@ -95,11 +102,39 @@ def main(seed: int, directory: Path) -> None:
         "rows": list(zip(*columns, strict=True)),
         "conflicts": len(analytics._clients.read(_CONFLICTS, {}).integers("campaign_id")),
         "refused": sorted(offsets.items()),
+        "receipts": receipts,
         "wrong_days": int(analytics._clients.read(_WRONG_DAYS, {}).integers("n")[0]),
     }
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(json.dumps(found, default=str))
     analytics.close()
     stores.close()
+
+
+def reaggregate_all(
+    stores: Stores, analytics: ClickHouseAnalytics, rng: random.Random, drain: Callable[[], None]
+) -> dict[int, dict[str, object]]:
+    """Make sums of every campaign wrong at random, and have them made right; answers the receipts."""
+    jobs: dict[int, int] = {}
+    for campaign_id in stores.metadata.campaign_ids(None):
+        for number in range(rng.randrange(4)):
+            day = (NOW - timedelta(days=rng.randrange(80))).date()
+            values = f"{campaign_id}, '{day}', 'meta', 'IN', 'USD', 1, {rng.randint(-(10**12), 10**12)}"
+            with analytics._clients.writer() as client:
+                client.command(
+                    "INSERT INTO rollup_1d (campaign_id, day, platform, region, currency, events, spend_micros)"
+                    f" SETTINGS insert_deduplication_token='{campaign_id}-{number}' VALUES ({values})"
+                )
+        organization = stores.metadata.ensure_organization("test")
+        params = {"start_date": None, "end_date": None, "dry_run": False}
+        job = stores.metadata.add_job(NewJob(JobKind.REAGGREGATE, organization, params, campaign_id=campaign_id))
+        assert isinstance(job, Job)
+        command = json.dumps({"v": 1, "job": job.id}).encode()
+        headers = ((OWN_KIND_HEADER, COMMAND_KIND),)
+        stores.log.produce(EVENTS, [NewRecord(str(campaign_id).encode(), command, headers)])
+        jobs[campaign_id] = job.id
+    drain()
+    ended = {campaign_id: stores.metadata.job(job_id) for campaign_id, job_id in jobs.items()}
+    return {campaign_id: dict(job.result or {}) for campaign_id, job in ended.items() if job is not None}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tests.fakes.analytics import FakeEventStore
 from tests.fakes.metadata import FakeCampaigns
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
+from worker.drift import DriftCheck
 from worker.metrics import WorkerMetrics
 from worker.runner import Worker, WorkerOptions
 from worker.session import Session
@@ -64,6 +65,7 @@ class Bench:
         failpoint: Callable[[str], None] = lambda name: None,
         housekeeping: Callable[[], object] | None = None,
         breaker: BreakerPolicy | None = None,
+        drift_check: DriftCheck | None = None,
     ) -> Worker:
         log = log or self.log
         ingestor = Ingestor(
@@ -86,6 +88,7 @@ class Bench:
             metrics=self.metrics,
             options=WorkerOptions(policy, poll_records, breaker=breaker or BreakerPolicy()),
             housekeeping=housekeeping,
+            drift_check=drift_check,
             failpoint=failpoint,
         )
 
