@@ -22,6 +22,7 @@ from campaignctl.services.access import AccessService
 from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
+from campaignctl.services.clock_skew import ClockComparison
 from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
     from campaignctl.config import Settings
     from campaignctl.ports.cache import Cache
-    from campaignctl.ports.clock import Clock
+    from campaignctl.ports.clock import Clock, ServerClock
     from campaignctl.ports.event_log import EventLog
     from campaignctl.ports.metadata import MetadataStore
     from campaignctl.ports.schema import MigrationTarget
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 SCHEMA_WAIT_S = 60.0
 _DAY_MS = 86_400_000
 _SCHEMA_EVERY_S = 15.0
+_CLOCK_EVERY_S = 60.0
 _CACHE_BYTES = 32 * 1024 * 1024
 
 
@@ -167,7 +169,7 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
     with ExitStack() as stack:
         event_log, housekeeping = _event_log(settings, clock, is_serving=is_serving)
         stack.callback(event_log.close)
-        metadata, metadata_schema = _metadata(settings, clock)
+        metadata, metadata_schema, metadata_clock = _metadata(settings, clock)
         stack.callback(metadata.close)
         analytics = _analytics(settings)
         stack.callback(analytics.close)
@@ -178,6 +180,11 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
         if cache_check is not None:
             app.health.add(cache_check)
+        servers = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
+        clocks = {name: server for name, server in servers.items() if server is not None}
+        if clocks:
+            check = ClockComparison(clock, clocks).check
+            app.health.add(Check("clock", check, needed=False, interval_s=_CLOCK_EVERY_S))
         yield app
 
 
@@ -213,12 +220,12 @@ def _event_log(
     return log, None
 
 
-def _metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget]":
+def _metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget, ServerClock | None]":
     if settings.embedded_metadata:
         from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 
         embedded = SQLiteMetadata(settings.data_dir / "metadata.sqlite", clock)
-        return embedded, embedded
+        return embedded, embedded, None
     with _extra("servers", "postgres.host"):
         from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
     postgres = settings.postgres
@@ -231,7 +238,7 @@ def _metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, Mig
         sslmode=postgres.sslmode,
         clock=clock,
     )
-    return server, server
+    return server, server, server
 
 
 def _analytics(settings: "Settings") -> "ClickHouseAnalytics":

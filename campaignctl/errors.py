@@ -24,6 +24,7 @@
     │   ├── PlatformForbidden     the credentials hold and do not allow this; missing names what would
     │   ├── PlatformRejected      the platform says that the request is wrong: the same one is never sent again
     │   └── PlatformAnswerInvalid the answer is not what the platform documents
+    ├── ClockSkew                 this machine's clock is not the servers'                (never ends a program)
     └── Fenced                    this process no longer owns the partition it tried to commit
 
 One handler (``server/problem.py``) turns the tree into HTTP problems, one (``campaignctl/cli/exit_codes.py``) into
@@ -144,6 +145,10 @@ class ConfigurationError(CampaignctlError):
 
 class SchemaMismatch(ConfigurationError):
     code = "schema_mismatch"
+
+
+class ClockSkew(CampaignctlError):
+    code = "clock_skew"
 
 
 class Fenced(CampaignctlError):

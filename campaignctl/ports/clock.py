@@ -14,3 +14,9 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float, /) -> None: ...
+
+
+class ServerClock(Protocol):
+    def server_time(self) -> datetime:
+        """The time of day on the server that a store speaks to, aware, UTC. Raises ``Unavailable``."""
+        ...

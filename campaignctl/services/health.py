@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from campaignctl.errors import CampaignctlError, ConfigurationError, SchemaMismatch, StorageFull, Unavailable
+from campaignctl.errors import CampaignctlError, ClockSkew, ConfigurationError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.ports.clock import Clock
 
 INTERVAL_S = 1.0
@@ -192,6 +192,8 @@ def _sentence(error: Exception) -> str:
             return "the schema is not the one of this program: run campaignctl init-schema"
         case ConfigurationError():
             return "does not let this program in, or is not what the configuration says"
+        case ClockSkew():
+            return "the clock of this machine is not that of the servers"
         case CampaignctlError():
             return "not ready"
     return "the check failed"

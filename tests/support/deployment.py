@@ -76,11 +76,11 @@ def deployed(home: Path, settings: dict[str, str], *, workers: int) -> Iterator[
         log = stack.enter_context(running(program, "serve", "serving on", "serve", "--port", "0"))
         url = re.search(r"serving on (\S+)", log.read_text())
         assert url is not None
-        _wait_until_ready(url[1])
+        wait_until_ready(url[1])
         yield program, Client(stack.enter_context(signed_in(url[1])))
 
 
-def _wait_until_ready(url: str) -> None:
+def wait_until_ready(url: str) -> None:
     """Return when ``/health/ready`` says so: a server begins to listen before it has asked its stores."""
     deadline_s = time.monotonic() + _START_TIMEOUT_S
     with ApiClient(url) as anyone:

@@ -266,6 +266,29 @@ def test_a_server_that_does_not_speak_tls_is_named() -> None:
         cache.close()
 
 
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (
+            b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+            "OOM; nothing is cached: raise its maxmemory",
+        ),
+        (b"-READONLY You can't write against a read only replica.\r\n", "READONLY; nothing is cached: it is a replica"),
+        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", "MISCONF; nothing is cached: it cannot write"),
+    ],
+)
+def test_a_server_that_takes_no_writes_is_told_with_what_to_do(
+    answer: bytes, remedy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with lying_server(lambda: answer) as addr:
+        cache = RedisCache(addr, breaker=patient())
+        for _ in range(3):
+            cache.put("a", b"1", 10)
+        cache.close()
+    (told,) = caplog.messages
+    assert told.startswith(f"the cache at {addr} refuses a command: {remedy}")
+
+
 @pytest.mark.parametrize("answer", LIES)
 def test_a_lying_server_is_a_miss(answer: bytes | None) -> None:
     with lying_server(lambda: answer) as addr:

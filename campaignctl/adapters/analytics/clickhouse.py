@@ -1,5 +1,6 @@
 """Analytics on ClickHouse: the same statements over HTTP and in the process."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.analytics.clients import Clients
@@ -13,6 +14,9 @@ from campaignctl.adapters.analytics.newest import NewestEvents
 from campaignctl.adapters.analytics.questions import EventSums
 from campaignctl.adapters.analytics.report_answers import ReportAnswers
 from campaignctl.adapters.analytics.verification import VerifiedEvents
+from campaignctl.adapters.sql_files import load_statements
+
+_SQL = load_statements("clickhouse", "queries", "schema.sql")
 
 if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
@@ -44,6 +48,11 @@ class ClickHouseAnalytics(
         """Raise ``Unavailable`` unless the store answers."""
         with store_failures():
             self._clients.read("SELECT 1", {})
+
+    def server_time(self) -> datetime:
+        with store_failures():
+            table = self._clients.read(_SQL["server_time"], {})
+        return datetime.fromtimestamp(table.integers("now_ms").tolist()[0] / 1000, UTC)
 
     def close(self) -> None:
         self._clients.close()

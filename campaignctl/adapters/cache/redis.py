@@ -54,6 +54,14 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
+_NO_WRITES = {
+    "OOM": "; nothing is cached: raise its maxmemory, or set maxmemory-policy to allkeys-lru",
+    "READONLY": "; nothing is cached: it is a replica, name the primary in redis.addr",
+    "MISCONF": "; nothing is cached: it cannot write its snapshot, free its disk or turn snapshots off",
+}
+"""What to do about a server that answers, and takes no writes."""
+
+
 @dataclass(slots=True)
 class CacheCounts:
     """What has happened since the start."""
@@ -191,7 +199,8 @@ class RedisCache:
             refusal = _refusal(error)
             if refusal not in self._refusals:
                 self._refusals.add(refusal)
-                _log.warning("the cache at %s refuses a command: %s", self._addr, refusal)
+                remedy = _NO_WRITES.get(refusal, "")
+                _log.warning("the cache at %s refuses a command: %s%s", self._addr, refusal, remedy)
         elif self._breaker.failed():
             _log.warning("the cache at %s %s; going on without it", self._addr, _reason(error))
 
@@ -263,7 +272,11 @@ def _reason(error: Exception) -> str:
 
 
 def _refusal(error: ResponseError) -> str:
-    """OOM, READONLY, WRONGTYPE, DB: what follows may name the key."""
+    """OOM, READONLY, WRONGTYPE, DB: what follows may name the key. The driver takes some of them off the sentence."""
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "OOM"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "READONLY"
     return str(error).partition(" ")[0]
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, links_by_campaign
-from campaignctl.adapters.metadata.database import is_id
+from campaignctl.adapters.metadata.database import from_us, is_id
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
 from campaignctl.adapters.metadata.letters import LetterTables
@@ -80,6 +81,12 @@ class PostgreSQLMetadata(
     @property
     def name(self) -> str:
         return "metadata"
+
+    def server_time(self) -> datetime:
+        with self._server.reading() as tx:
+            row = tx.one("server_time")
+        assert row is not None  # noqa: S101 - it has no FROM
+        return from_us(row["now_us"])
 
     def migrations(self) -> Sequence[Migration]:
         return load_migrations("metadata", "migrations", "postgresql")

@@ -26,3 +26,6 @@ INSERT INTO schema_migrations (number, name, checksum) SELECT {number:UInt32}, {
 SELECT name, create_table_query FROM system.tables
 WHERE database = currentDatabase()
     AND name IN ('events', 'rollup_1d', 'event_conflicts', 'report_slices', 'report_coverage');
+
+-- server_time
+SELECT toUnixTimestamp64Milli(now64(3)) AS now_ms;

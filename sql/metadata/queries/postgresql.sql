@@ -115,3 +115,6 @@ SELECT :organization_id, base, currency, day, rate
 FROM unnest(CAST(:bases AS TEXT[]), CAST(:currencies AS TEXT[]), CAST(:days AS TEXT[]), CAST(:rates AS TEXT[]))
     AS given (base, currency, day, rate)
 ON CONFLICT (organization_id, base, currency, day) DO UPDATE SET rate = excluded.rate;
+
+-- server_time
+SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now_us;
