@@ -5,27 +5,34 @@ embedded until a server is named for it. Whoever opens an embedded store holds t
 """
 
 import hashlib
+import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.ad_platforms.lazily import LazyPlatforms
 from campaignctl.adapters.cache.in_process import InProcessCache
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.events import EventLimits
+from campaignctl.domain.platforms import Platform
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 from campaignctl.ports.event_log import TopicSpec
 from campaignctl.services.access import AccessService
+from campaignctl.services.accounts import AccountService
 from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.clock_skew import ClockComparison
 from campaignctl.services.conflicts import ConflictService
+from campaignctl.services.credentials import CredentialVault
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.event_intake import EventIntake
+from campaignctl.services.fetch_accounts import AccountFetcher
+from campaignctl.services.fetching import FetchService
 from campaignctl.services.freshness import FreshnessService
 from campaignctl.services.health import Check, HealthService
 from campaignctl.services.idempotency import IdempotencyService
@@ -48,8 +55,12 @@ from campaignctl.services.topics import TopicDifference, topic_differences
 from campaignctl.services.verification import VerificationService
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from campaignctl.adapters.ad_platforms.client import Surroundings
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
     from campaignctl.config import Settings
+    from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform
     from campaignctl.ports.cache import Cache
     from campaignctl.ports.clock import Clock, ServerClock
     from campaignctl.ports.event_log import EventLog
@@ -87,6 +98,9 @@ class App:
     intake: EventIntake
     jobs: JobService
     reaggregation: ReaggregationService
+    accounts: AccountService
+    fetching: FetchService
+    fetcher: AccountFetcher
     positions: Positions
     dead_letters: DeadLetters
     letter_listing: LetterListing
@@ -176,7 +190,12 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
         cache, cache_check = _cache(settings)
         stack.callback(cache.close)
         schema = SchemaService((metadata_schema, analytics))
-        app = _build(settings, clock, event_log, analytics, metadata, cache, schema, housekeeping)
+        vault = CredentialVault([_secrets_key(settings), *settings.secrets.ring])
+        # A client hands renewed credentials back to the service that is built over the clients.
+        platforms = _platforms(settings, clock, lambda access: accounts.keep_credentials(access))  # noqa: PLW0108  later
+        stack.callback(platforms.close)
+        accounts = AccountService(metadata, vault, platforms, clock)
+        app = _build(settings, clock, event_log, analytics, metadata, cache, schema, housekeeping, accounts, platforms)
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
         if cache_check is not None:
             app.health.add(cache_check)
@@ -278,6 +297,64 @@ def _cache(settings: "Settings") -> "tuple[Cache, Check | None]":
     return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
 
 
+def _platforms(settings: "Settings", clock: "Clock", keep: "Callable[[AccountAccess], None]") -> "LazyPlatforms":
+    """A client per platform, made when it is needed; ``keep`` stores credentials that a platform has renewed."""
+
+    def around() -> "Surroundings":
+        from campaignctl.adapters.ad_platforms.client import Surroundings
+
+        return Surroundings(clock, random.Random(), on_credentials=keep)  # noqa: S311  spreads retries, guards nothing
+
+    def meta() -> "AdPlatform":
+        from campaignctl.adapters.ad_platforms.meta import MetaAds
+
+        asked = settings.meta
+        return MetaAds(
+            base_url=asked.base_url,
+            api_version=asked.api_version,
+            around=around(),
+            conversion_actions=asked.conversion_actions,
+        )
+
+    def google() -> "AdPlatform":
+        from campaignctl.adapters.ad_platforms.google import GoogleAds
+
+        asked = settings.google
+        return GoogleAds(
+            base_url=asked.base_url,
+            token_url=asked.token_url,
+            api_version=asked.api_version,
+            around=around(),
+            conversion_actions=asked.conversion_actions,
+        )
+
+    def tiktok() -> "AdPlatform":
+        from campaignctl.adapters.ad_platforms.tiktok import TikTokAds
+
+        asked = settings.tiktok
+        return TikTokAds(
+            base_url=asked.base_url,
+            api_version=asked.api_version,
+            around=around(),
+            conversion_actions=asked.conversion_actions,
+        )
+
+    def linkedin() -> "AdPlatform":
+        from campaignctl.adapters.ad_platforms.linkedin import LinkedInAds
+
+        asked = settings.linkedin
+        return LinkedInAds(
+            base_url=asked.base_url,
+            token_url=asked.token_url,
+            api_version=asked.api_version,
+            around=around(),
+            conversion_actions=asked.conversion_actions,
+        )
+
+    clients = {Platform.META: meta, Platform.GOOGLE: google, Platform.LINKEDIN: linkedin, Platform.TIKTOK: tiktok}
+    return LazyPlatforms(clients)
+
+
 @contextmanager
 def _extra(name: str, key: str) -> Iterator[None]:
     """What is imported inside comes with an extra; without it the key asks for what is not there."""
@@ -303,6 +380,8 @@ def _build(
     cache: "Cache",
     schema: SchemaService,
     housekeeping: Callable[[], object] | None,
+    accounts: AccountService,
+    platforms: "Mapping[Platform, AdPlatform]",
 ) -> App:
     kafka, events, jwt = settings.kafka, settings.events, settings.jwt
     jwt_key = _jwt_key(settings)
@@ -375,6 +454,19 @@ def _build(
         ),
         jobs=jobs,
         reaggregation=ReaggregationService(campaigns, jobs, clock, retention_days=events.retention_days),
+        accounts=accounts,
+        fetching=FetchService(metadata, jobs),
+        fetcher=AccountFetcher(
+            metadata,
+            analytics,
+            event_log,
+            positions,
+            platforms,
+            accounts.access,
+            clock,
+            topic=kafka.events_topic,
+            lookback_days=settings.lookback_days,
+        ),
         positions=positions,
         dead_letters=letters,
         letter_listing=LetterListing(letters, metadata),
@@ -419,13 +511,21 @@ def _installation(settings: "Settings") -> str:
 
 
 def _jwt_key(settings: "Settings") -> str:
-    """The configured key; where everything is one machine's own, one that is made once."""
-    configured = settings.jwt.key.get_secret_value()
+    return _kept_secret(settings, "jwt.key", settings.jwt.key.get_secret_value())
+
+
+def _secrets_key(settings: "Settings") -> str:
+    return _kept_secret(settings, "secrets.key", settings.secrets.key.get_secret_value())
+
+
+def _kept_secret(settings: "Settings", key: str, configured: str) -> str:
+    """The configured value; where everything is one machine's own, one that is made once."""
     if configured:
         return configured
     if not settings.embedded_metadata:
+        name = "CA_" + key.replace(".", "_").upper()
         raise ConfigurationError(
-            "jwt.key must be set when postgres.host names a server: every process has to sign with the same key",
-            hint="make one with: openssl rand -base64 48, and set CA_JWT_KEY",
+            f"{key} must be set when postgres.host names a server: every process has to use the same one",
+            hint=f"make one with: openssl rand -base64 48, and set {name}",
         )
-    return DataDirectory(settings.data_dir).secret("jwt.key", 48)
+    return DataDirectory(settings.data_dir).secret(key, 48)

@@ -21,13 +21,14 @@ from starlette.middleware import Middleware
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import access_schemas, connection_guard
+from server import access_schemas, account_schemas, connection_guard
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
 from server.problem import HttpError, answer_error
 from server.protocol import guarded_protocol
 from server.routes import (
+    accounts,
     api_keys,
     audit,
     auth,
@@ -36,6 +37,7 @@ from server.routes import (
     dead_letters,
     document,
     events,
+    fetches,
     health,
     insights,
     jobs,
@@ -64,6 +66,7 @@ _TAGS = [
     {"name": "access", "description": "Members, invitations, API keys and the audit log."},
     {"name": "campaigns", "description": "Campaigns and the native campaigns they claim."},
     {"name": "insights", "description": "What the numbers are."},
+    {"name": "accounts", "description": "Accounts on ad platforms, and fetching their reports."},
     {"name": "jobs", "description": "What takes longer than a request: how far it is, and how it ended."},
     {"name": "events", "description": "Sending events."},
     {"name": "dead letters", "description": "Records that were refused, and why."},
@@ -78,6 +81,8 @@ _ROUTERS = (
     campaigns,
     insights,
     reaggregation,
+    accounts,
+    fetches,
     jobs,
     events,
     dead_letters,
@@ -160,7 +165,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
                 for method in route.methods or ():  # the framework leaves null out, and so out of our examples
                     shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
         shown["components"] = {
-            "schemas": component_schemas(access_schemas.SHOWN),
+            "schemas": component_schemas((*access_schemas.SHOWN, *account_schemas.SHOWN)),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

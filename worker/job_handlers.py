@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.jobs import JobKind
+from campaignctl.services.fetching import FetchHandler
 from campaignctl.services.jobs import JobHandler
 from campaignctl.services.letter_replay import LetterReplay
 from campaignctl.services.reaggregation import ReaggregationHandler
@@ -22,4 +23,5 @@ def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
         JobKind.REPLAY: LetterReplay(
             app.dead_letters, app.event_log, app.metadata, app.intake, events_topic=topic, clock=app.clock
         ),
+        JobKind.FETCH: FetchHandler(app.metadata, app.fetcher, app.clock),
     }

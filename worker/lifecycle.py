@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
 from worker.runner import STOP_WITHIN_S, Worker, WorkerOptions, WorkerThread
+from worker.scheduler import FetchScheduler, Schedule
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -99,6 +101,17 @@ def build_job_runner(app: "App", registry: CollectorRegistry = REGISTRY) -> JobR
     return JobRunner(app.metadata, job_handlers(app), app.clock, JobMetrics(registry))
 
 
+def build_scheduler(app: "App") -> FetchScheduler:
+    """What asks for the fetches that are due."""
+    fetch = app.settings.fetch
+    schedule = Schedule(
+        recent_every=fetch.recent_every,
+        lookback_days=app.settings.lookback_days,
+        keep_pages=timedelta(days=fetch.keep_answers_days),
+    )
+    return FetchScheduler(app.metadata, app.fetching, schedule, app.clock)
+
+
 def run_worker(
     app: "App", registry: CollectorRegistry = REGISTRY, *, on_signal: Callable[[int], None] = lambda _: None
 ) -> int:
@@ -117,8 +130,10 @@ def run_worker(
     _collect_rarely()
     with _signals_to(stop) as received:
         thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
+        scheduler = build_scheduler(app).start()
         while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
             pass
+        scheduler.ask_to_stop()
         _stop(thread, jobs)
     if thread.error is not None:
         raise thread.error
@@ -136,13 +151,22 @@ def _collect_rarely() -> None:
 
 
 @contextmanager
-def working(app: "App", registry: CollectorRegistry | None = None) -> Iterator[WorkerThread]:
-    """A worker at work for the length of a ``with``; its batch in hand is finished at the end."""
+def working(
+    app: "App", registry: CollectorRegistry | None = None, *, scheduled: bool = False
+) -> Iterator[WorkerThread]:
+    """A worker at work for the length of a ``with``; its batch in hand is finished at the end.
+
+    ``scheduled`` also asks for the fetches that are due: for a process that stays.
+    """
     registry = registry or CollectorRegistry()
     thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
+    scheduler = build_scheduler(app)
+    if scheduled:
+        scheduler.start()
     try:
         yield thread
     finally:
+        scheduler.ask_to_stop()
         _stop(thread, jobs)
 
 

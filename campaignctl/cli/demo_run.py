@@ -135,7 +135,7 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
         stack.enter_context(DataDirectory(home).lock(0, "demo"))
         app = stack.enter_context(open_stores(settings))
         app.init_schema(SCHEMA_WAIT_S)
-        app.health.add(health_check(stack.enter_context(working(app))))
+        app.health.add(health_check(stack.enter_context(working(app, scheduled=True))))
         url = stack.enter_context(_server(app))
         out.note(f"API and worker on {url}")
         now = datetime.now(UTC).replace(microsecond=0)

@@ -160,7 +160,7 @@ class _Serving:
 
         from campaignctl.cli.embedded_worker import health_check, working
 
-        opened.health.add(health_check(stack.enter_context(working(opened, REGISTRY))))
+        opened.health.add(health_check(stack.enter_context(working(opened, REGISTRY, scheduled=True))))
 
 
 class FirstLook:

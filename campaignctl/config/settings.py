@@ -216,8 +216,16 @@ class SecretsSettings(_Section):
     key: SecretStr = Field(
         default=SecretStr(""), description="Encrypts ad-platform credentials at rest; made once in data_dir when empty."
     )
+    previous_keys: SecretStr = Field(
+        default=SecretStr(""), description="Earlier values of key, comma-separated: they still open what they sealed."
+    )
 
     _strong = field_validator("key")(strong_key)
+
+    @property
+    def ring(self) -> tuple[str, ...]:
+        """The earlier keys."""
+        return tuple(key.strip() for key in self.previous_keys.get_secret_value().split(",") if key.strip())
 
 
 class _PlatformSection(_Section):
@@ -261,6 +269,16 @@ class TikTokSettings(_PlatformSection):
     )
     api_version: str = Field(default="v1.3", min_length=1, description="Version of TikTok's Business API.")
     lookback_days: int = Field(default=7, ge=1, le=365, description="Days after which a TikTok day is final.")
+
+
+class FetchSettings(_Section):
+    recent_every: Duration = Field(
+        default=timedelta(minutes=30),
+        description="Between two fetches of an account's newest days (30m); 0 fetches on request only.",
+    )
+    keep_answers_days: Days = Field(
+        default=35, description="Days the platforms' answers are kept, to derive figures from them again."
+    )
 
 
 class LogSettings(_Section):
@@ -315,6 +333,7 @@ class Settings(BaseSettings):
     google: GoogleSettings = GoogleSettings()
     linkedin: LinkedInSettings = LinkedInSettings()
     tiktok: TikTokSettings = TikTokSettings()
+    fetch: FetchSettings = FetchSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -9,7 +9,6 @@ from enum import StrEnum
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.money import PLACES, micros_to_decimal
 from campaignctl.domain.platforms import Platform, account_key, native_key
-from campaignctl.domain.timezones import known_timezones, nearest_timezone
 from campaignctl.domain.users import comparable
 from campaignctl.errors import FieldError, InvalidInput
 
@@ -135,7 +134,7 @@ def campaign_draft(values: object) -> CampaignDraft:
         budget_micros=_budget_micros(fields),
         budget_period=fields.choice("budget_period", BudgetPeriod, BudgetPeriod.TOTAL),
         currency=fields.currency("currency", "USD"),
-        timezone=_timezone(fields),
+        timezone=fields.timezone("timezone", "UTC"),
         start_date=fields.day("start_date"),
         end_date=fields.day("end_date"),
         status=fields.choice("status", CampaignStatus, CampaignStatus.ACTIVE),
@@ -185,23 +184,6 @@ def _budget_micros(fields: FieldReader) -> int | None:
     if number.negative:
         fields.fail("budget", "must be 0 or more")
     return number.times_power_of_ten(PLACES)
-
-
-def _timezone(fields: FieldReader) -> str:
-    if not fields.given("timezone"):
-        return "UTC"
-    name = fields.value("timezone")
-    if not isinstance(name, str):
-        fields.fail("timezone", "must be a string")
-        return "UTC"
-    if name in known_timezones():
-        return name
-    near = nearest_timezone(name[:100])
-    fields.fail(
-        "timezone",
-        "must be an IANA time zone such as Asia/Kolkata" + (f"; did you mean {near}?" if near else ""),
-    )
-    return "UTC"
 
 
 def _links(value: object, errors: list[FieldError]) -> tuple[PlatformLink, ...]:

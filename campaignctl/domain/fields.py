@@ -14,6 +14,7 @@ from typing import TypeVar
 from campaignctl.domain.currencies import normalize_currency
 from campaignctl.domain.events.times import parse_time
 from campaignctl.domain.money import ExactNumber, parse_number
+from campaignctl.domain.timezones import known_timezones, nearest_timezone
 from campaignctl.domain.users import has_unprintable
 from campaignctl.errors import FieldError
 
@@ -97,6 +98,16 @@ class FieldReader:
             self.fail(name, "must be a currency code of ISO 4217 such as USD")
             return default
         return code
+
+    def timezone(self, name: str, default: str) -> str:
+        """The IANA name of a time zone."""
+        value = self._string(name) if self.given(name) else None
+        if value is None or value in known_timezones():
+            return value or default
+        near = nearest_timezone(value[:_MAX_NAME_CHARACTERS])
+        meant = f"; did you mean {near}?" if near else ""
+        self.fail(name, f"must be an IANA time zone such as Asia/Kolkata{meant}")
+        return default
 
     def day(self, name: str) -> date | None:
         """A calendar day; None when it is absent."""

@@ -39,6 +39,8 @@ class AccountAccess:
     ``app_id`` (Meta, TikTok, optional: accounts that share an app share its quota)."""
     conversion_actions: tuple[str, ...] = ()
     """What counts as a conversion in this account; empty: what the client was made with."""
+    organization_id: int | None = None
+    """Whose account it is: a client only hands it on with renewed credentials."""
 
 
 @dataclass(frozen=True, slots=True)

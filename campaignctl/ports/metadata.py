@@ -15,6 +15,7 @@ from typing import Protocol
 from campaignctl.domain.campaigns import Campaign, CampaignDraft, PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
+from campaignctl.ports.accounts import AccountRecords
 from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.membership import MembershipStore
@@ -347,6 +348,7 @@ class MetadataStore(
     IdempotencyStore,
     JobRecords,
     LetterReplayStore,
+    AccountRecords,
     Protocol,
 ):
     """All of it: what an adapter implements."""

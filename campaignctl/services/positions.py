@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,7 @@ class Positions:
 
     def make(self, organization_id: int | None, produced: Iterable[Position]) -> str:
         """The position after the records produced; with none it is a position that has been reached."""
-        ends: dict[int, int] = {}
-        for position in produced:
-            ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
+        ends = _ends(produced)
         places = [number for partition in sorted(ends) for number in (partition, ends[partition])]
         content = [organization_id or _NO_ORGANIZATION, self._incarnation(), *places]
         body = json.dumps(content, separators=(",", ":")).encode()
@@ -62,7 +60,7 @@ class Positions:
         target = self._read(text, actor)
         deadline_s = self._clock.monotonic_s() + timeout_s
         pause_s = _FIRST_PAUSE_S
-        while not self._reached(target):
+        while not self._are_applied(target.ends):
             left_s = deadline_s - self._clock.monotonic_s()
             if left_s <= 0:
                 raise NotYetVisible(
@@ -74,13 +72,15 @@ class Positions:
             self._clock.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _reached(self, target: _Target) -> bool:
-        if not target.ends:
+    def reached(self, produced: Iterable[Position]) -> bool:
+        """Whether the records are applied."""
+        return self._are_applied(_ends(produced))
+
+    def _are_applied(self, ends: Mapping[int, int]) -> bool:
+        if not ends:
             return True
         committed = self._event_log.committed(self._topic, self._group)
-        return all(
-            partition in committed and committed[partition].offset >= end for partition, end in target.ends.items()
-        )
+        return all(partition in committed and committed[partition].offset >= end for partition, end in ends.items())
 
     def _read(self, text: str, actor: Actor) -> _Target:
         target = self._opened(text)
@@ -118,3 +118,11 @@ class Positions:
                 hint="campaignctl init-schema creates the topics.",
             )
         return topic.incarnation
+
+
+def _ends(produced: Iterable[Position]) -> dict[int, int]:
+    """By partition, the offset behind the last of the records."""
+    ends: dict[int, int] = {}
+    for position in produced:
+        ends[position.partition] = max(ends.get(position.partition, 0), position.offset + 1)
+    return ends

@@ -77,6 +77,23 @@ def purge_dead_letters(call: Call) -> Response:
     return call.answer({"removed": plan.removed, "kept_behind": plan.kept_behind, "dry_run": dry_run})
 
 
+@serves(
+    router,
+    Operation(
+        "POST",
+        "/accounts/rotate-keys",
+        id="rotateKeys",
+        tag="operator",
+        summary="Encrypt all credentials with the current key",
+        answers={200: Answer("How many were under an earlier key.", _ANY)},
+        documented=False,
+    ),
+)
+def rotate_keys(call: Call) -> Response:
+    call.require_machine_operator()
+    return call.answer({"sealed_anew": call.app.accounts.seal_anew()})
+
+
 class _Question:
     """The body: ``sql``, and optionally ``params`` (of strings), ``max_rows`` and ``timeout_s``."""
 

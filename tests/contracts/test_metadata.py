@@ -9,6 +9,7 @@ import pytest
 from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.services.schema import SchemaService
+from tests.contracts.accounts_contract import AccountsContract
 from tests.contracts.jobs_contract import JobsContract
 from tests.contracts.membership_contract import MembershipContract
 from tests.contracts.metadata_contract import Harness, MetadataContract, StillClock
@@ -86,3 +87,7 @@ class TestJobs(JobsContract):
 
 class TestMembership(MembershipContract):
     """See ``MembershipContract``."""
+
+
+class TestAccounts(AccountsContract):
+    """See ``AccountsContract``."""

@@ -51,6 +51,7 @@ def own_places() -> Iterator[dict[str, str]]:
             "CA_POSTGRES_PASSWORD": postgres.password,
             "CA_REDIS_ADDR": os.environ["CA_TEST_REDIS_ADDR"],
             "CA_JWT_KEY": secrets.token_urlsafe(48),
+            "CA_SECRETS_KEY": secrets.token_urlsafe(48),
             "CA_EVENTS_RETENTION_DAYS": "30000",
         }
         try:

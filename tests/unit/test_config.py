@@ -91,6 +91,7 @@ def test_every_key_can_be_set_by_its_environment_name() -> None:
             "kafka.brokers": "a:9092,b:9092",
             "jwt.access_ttl": "20m",
             "jwt.refresh_ttl": "7d",
+            "fetch.recent_every": "5m",
         }.get(key.name, text)
         if key.secret:
             text = GOOD_KEY
@@ -213,6 +214,7 @@ SECRETS = {
     "CA_KAFKA_SASL_PASSWORD": "kafka-canary-90c4",
     "CA_JWT_KEY": "jwt-canary-" + GOOD_KEY,
     "CA_SECRETS_KEY": "sec-canary-" + GOOD_KEY,
+    "CA_SECRETS_PREVIOUS_KEYS": "earlier-canary-41b7,earlier-canary-88d2",
 }
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, links_by_campaign
@@ -38,6 +39,7 @@ class PostgreSQLMetadata(
     IdempotencyTables,
     JobTables,
     LetterTables,
+    AccountTables,
 ):
     """Metadata in a database that exists already; its tables are made by the first migration.
 

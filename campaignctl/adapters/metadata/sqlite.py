@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables
@@ -33,6 +34,7 @@ class SQLiteMetadata(
     IdempotencyTables,
     JobTables,
     LetterTables,
+    AccountTables,
 ):
     """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
 

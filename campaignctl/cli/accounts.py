@@ -1,0 +1,221 @@
+"""``campaignctl accounts``: the accounts on ad platforms that reports are fetched from."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from campaignctl.cli.invocation import ask, confirm, examples, invocation_of, is_interactive, new_app, prints_no_data
+from campaignctl.errors import FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from campaignctl.cli.output import Table
+
+app = new_app("Connect, list, check and remove accounts on ad platforms.")
+
+PATH = "/api/v1/accounts"
+_ASKED = {
+    "meta": ("access_token",),
+    "google": ("developer_token", "client_id", "client_secret", "refresh_token"),
+    "linkedin": ("client_id", "client_secret", "refresh_token"),
+    "tiktok": ("access_token",),
+}
+
+Id = Annotated[int, typer.Argument(metavar="ACCOUNT", min=1, help="The account's number here.")]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="What people call it.")]
+Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="IANA time zone, where the platform tells none.")]
+Currency = Annotated[str | None, typer.Option(metavar="CODE", help="ISO 4217 code, where the platform tells none.")]
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE",
+        help="JSON object with access_token, or refresh_token, client_id, client_secret, developer_token, "
+        "login_customer_id; - is standard input. Asked for on a terminal.",
+    ),
+]
+_EXAMPLES = examples(
+    "campaignctl accounts add meta act_1002003 --credentials meta.json",
+    "campaignctl accounts add google 123-456-7890 --name 'Shop EU'",
+    "pass show linkedin.json | campaignctl accounts add linkedin 508 --credentials -",
+)
+
+
+@app.command(epilog=_EXAMPLES)
+def add(
+    context: typer.Context,
+    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="meta, google, linkedin or tiktok.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT_ID", help="The account's id on the platform.")],
+    name: Name = None,
+    timezone: Zone = None,
+    currency: Currency = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Connect an account; secrets come from a file, from standard input or from a terminal."""
+    given = _credentials(credentials, platform.lower())
+    body = {"platform": platform, "account_id": account, "credentials": given}
+    wanted = {"name": name, "timezone": timezone, "currency": currency}
+    _answered(context, "post", PATH, body | {key: value for key, value in wanted.items() if value is not None})
+
+
+@app.command("list", epilog=examples("campaignctl accounts list", "campaignctl accounts list -o json"))
+def list_(
+    context: typer.Context,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="How many at once (at most 200).")] = None,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="The next page, as an answer named it.")] = None,
+) -> None:
+    """List accounts."""
+    invocation = invocation_of(context)
+    params = {name: str(value) for name, value in (("limit", limit), ("cursor", cursor)) if value is not None}
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    with connect(invocation) as connection:
+        body = connection.api.get(PATH, params).content
+    out = invocation.out()
+    out.answer(body, _listed)
+    if following := decode(body)["next_cursor"]:
+        out.note(f"note: there are more accounts; ask again with --cursor {following}")
+
+
+@app.command(epilog=examples("campaignctl accounts show 3"))
+def show(context: typer.Context, account: Id) -> None:
+    """Show an account."""
+    _answered(context, "get", f"{PATH}/{account}")
+
+
+@app.command(
+    epilog=examples("campaignctl accounts update 3 --credentials new.json", "campaignctl accounts update 3 --name Shop")
+)
+def update(
+    context: typer.Context,
+    account: Id,
+    name: Name = None,
+    timezone: Zone = None,
+    currency: Currency = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Change what is given and leave the rest."""
+    changes: dict[str, Any] = {"name": name, "timezone": timezone, "currency": currency}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if credentials is not None:
+        changes["credentials"] = _credentials(credentials, "")
+    if not changes:
+        raise InvalidInput([FieldError("accounts update", "nothing to change was given")], code="usage")
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    with connect(invocation) as connection:
+        known = decode(connection.api.get(f"{PATH}/{account}").content)
+        kept = {key: known[key] for key in ("platform", "account_id", "name", "timezone", "currency") if known[key]}
+        body = connection.api.put(f"{PATH}/{account}", kept | changes).content
+    invocation.out().answer(body, _one, items=None)
+
+
+@app.command(epilog=examples("campaignctl accounts verify 3", "campaignctl accounts verify 3 -o json"))
+def verify(context: typer.Context, account: Id) -> None:
+    """Ask the platform what the account is and what its credentials may do; exit code 1 when something is wrong."""
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.exit_codes import ExitCode
+    from campaignctl.cli.output import decode
+
+    with connect(invocation) as connection:
+        body = connection.api.post(f"{PATH}/{account}/verify").content
+    out, found = invocation.out(), decode(body)
+    out.answer(body, _verified, items=None)
+    if found["status"] != "ok":
+        missing = ", ".join(found["missing_permissions"])
+        out.note(f"{found['status']}: {found['message'] or ''}{'missing: ' + missing if missing else ''}")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command(epilog=examples("campaignctl accounts remove 3", "campaignctl accounts remove 3 --yes"))
+@prints_no_data
+def remove(
+    context: typer.Context,
+    account: Id,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget an account and its credentials; what it has reported stays."""
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    with connect(invocation) as connection:
+        known = decode(connection.api.get(f"{PATH}/{account}").content)
+        confirm(f"Remove {known['platform']} account {known['account_id']} ({known['name']})?", yes=yes)
+        connection.api.delete(f"{PATH}/{account}")
+    invocation.out().note(f"removed {known['platform']} account {known['account_id']}")
+
+
+@app.command("rotate-keys", epilog=examples("campaignctl accounts rotate-keys"))
+def rotate_keys(context: typer.Context) -> None:
+    """Encrypt all credentials with the current secrets.key; for the operator of the machine."""
+    _answered(context, "post", "/internal/accounts/rotate-keys")
+
+
+def _answered(context: typer.Context, method: str, path: str, body: Any = None) -> None:
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+
+    with connect(invocation) as connection:
+        api = connection.api
+        answer = api.get(path) if method == "get" else api.post(path, body)
+    invocation.out().answer(answer.content, _one, items=None)
+
+
+def _credentials(file: Path | None, platform: str) -> dict[str, str]:
+    if file is None:
+        if not is_interactive():
+            raise InvalidInput([FieldError("--credentials", "must name a file, or - for standard input")], code="usage")
+        return {name: ask(name.replace("_", " "), flag="--credentials", hide=True) for name in _ASKED.get(platform, ())}
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise InvalidInput([FieldError("--credentials", "must hold a JSON object")], code="usage")
+    return given
+
+
+def _flat(account: dict[str, Any]) -> dict[str, Any]:
+    credentials = account["credentials"]
+    return account | {
+        "credentials": "set" if credentials["set"] else "none",
+        "expires_at": credentials["expires_at"],
+    }
+
+
+def _listed(body: Any) -> "Table":
+    from campaignctl.cli.output import Column, Kind, Table
+
+    columns = [
+        Column("id", Kind.ID),
+        Column("platform", Kind.ID),
+        Column("account_id", Kind.ID),
+        Column("name"),
+        Column("credentials"),
+        Column("expires_at", Kind.ID, 1),
+        Column("timezone", Kind.ID, 2),
+        Column("currency", Kind.ID, 2),
+        Column("verified_at", Kind.ID, 3),
+    ]
+    return Table(columns, [[_flat(item)[column.name] for column in columns] for item in body["items"]])
+
+
+def _one(body: Any) -> "Table":
+    from campaignctl.cli.tables import of_one
+
+    return of_one(_flat(body) if "credentials" in body else body)
+
+
+def _verified(body: Any) -> "Table":
+    from campaignctl.cli.tables import of_one
+
+    told = {name: value for name, value in body.items() if name != "account"}
+    return of_one(told | {f"account.{name}": value for name, value in _flat(body["account"]).items()})
