@@ -18,7 +18,7 @@ class FlushPolicy:
     """Land when so many records wait."""
     bytes: int = 33_554_432
     """Land when their values take so much memory."""
-    age_s: float = 0.5
+    age_s: float = 1.5
     """Land when the oldest has waited so long."""
     pause_s: float = 0.2
     """A smaller batch, when the log has no more records, lands no sooner than this after the one before."""

@@ -177,7 +177,10 @@ class EventsSettings(_Section):
         default=20_000, ge=1, le=1_000_000, description="Records of one batch that the worker lands."
     )
     flush_age_ms: int = Field(
-        default=500, ge=1, le=60_000, description="Milliseconds after which a smaller batch lands too."
+        default=1_500,
+        ge=1,
+        le=60_000,
+        description="Milliseconds after which a smaller batch lands while more waits to be read; else within 200 ms.",
     )
     stop_at_bad_percent: int = Field(
         default=50,
