@@ -29,6 +29,8 @@ LETTER: dict[str, Any] = {
     "length": None,
     "sha256": None,
     "at": "2026-10-01T03:00:01.250Z",
+    "replay_of": None,
+    "replayed_at": None,
 }
 IN_BASE64 = LETTER | {"id": "0-16", "value": None, "value_base64": "/wA="}
 PURGE = "/internal/dead-letters/purge"
