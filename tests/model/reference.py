@@ -14,6 +14,7 @@ Where the contract leaves a choice, this is the one made here:
 - `order` without `sort` changes nothing.
 - Days on which nothing that is asked ever happened need no raw records; a day of the asked zone shares its fate with
   the campaign's own days that it has an instant in common with.
+- What lies in a bucket that must have no row is not seen: its groups are not filled up elsewhere.
 - The platforms that have data are those with any event or any report in the range, whatever the region.
 """
 
@@ -281,10 +282,14 @@ class Model:
     def _table(self, query: Query, start: date, end: date, codes: set[str]) -> tuple[list[Json], Sums]:
         """The rows of a range and their totals; what has to be warned of is added to `codes`."""
         plan = self._plan(query, start, end)
-        facts = list(self._facts(query, plan, start, end))
         gaps = self._gaps(query, plan, start, end)
         reports_only = query.source == "report"
         dropped = plan.passed_over if reports_only else frozenset()
+        facts = [
+            (local, fact)
+            for local, fact in self._facts(query, plan, start, end)
+            if not dropped & set(_bucket(query, local, start, end).days())
+        ]
         plan = replace(plan, data=plan.data | {(event.campaign_id, event.platform) for _, event in gaps})
         self._warn(query, plan, gaps, codes)
 

@@ -3,9 +3,12 @@
 ``python -m tests.support.report_histories SEED...`` plays single histories and prints what differs.
 """
 
+from __future__ import annotations
+
 import random
 import sys
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,24 @@ _FIRST_NOW = datetime(2025, 1, 1, tzinfo=UTC)
 _NOW_DAYS = 6 * 365
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A history that has landed."""
+
+    rng: random.Random
+    history: History
+    fetches: Fetches
+    asked_at: datetime
+    model: Model
+    shift: int
+    """What to add to a campaign's number to get its id."""
+
+    def questions(self, count: int) -> list[Json]:
+        asked = report_questions(self.rng, self.history, self.fetches, self.asked_at, count)
+        # Unknown parameters are refused before the question is read.
+        return [question for question in asked if "colour" not in question["params"]]
+
+
 class Player:
     """Plays histories into one store, each in an organization of its own."""
 
@@ -36,21 +57,23 @@ class Player:
 
     def play(self, seed: int, questions: int) -> list[str]:
         """What differs from the model, a line for each difference."""
+        played, wrong = self.load(seed), []
+        for question in played.questions(questions):
+            expected = played.model.answer(question, played.asked_at)
+            wrong += [f"seed {seed}: {question}: {text}" for text in self._wrong(question, played.shift, expected)]
+        return wrong
+
+    def load(self, seed: int) -> Played:
+        """Land the history of a seed, and move the clock to when questions are asked."""
         rng = random.Random(f"reports {seed}")
         now = (_FIRST_NOW + rng.random() * _NOW_DAYS * timedelta(days=1)).replace(microsecond=0)
         spread_days = rng.choice((3, 20, 60))
         history = random_history(seed, now=now, size=rng.choice((20, 40, 80)), spread_days=spread_days)
         fetches = random_fetches(seed, history, spread_days=spread_days)
-        asked_at = now + rng.choice((0, 0, 0, 1, 9, 30)) * timedelta(days=1) + rng.random() * timedelta(hours=6)
+        asked_at = now + rng.choice((0, 0, 0, 1, 9, 30, 150)) * timedelta(days=1) + rng.random() * timedelta(hours=6)
         self.bench.clock.move_to(asked_at)
         model, shift = self._land(seed, history, fetches)
-        wrong = []
-        for question in report_questions(rng, history, fetches, asked_at, questions):
-            if "colour" in question["params"]:
-                continue  # unknown parameters are refused before the question is read
-            expected = model.answer(question, asked_at)
-            wrong += [f"seed {seed}: {question}: {text}" for text in self._wrong(question, shift, expected)]
-        return wrong
+        return Played(rng, history, fetches, asked_at, model, shift)
 
     def _land(self, seed: int, history: History, fetches: Fetches) -> tuple[Model, int]:
         model, organization = Model(), seed + 1
