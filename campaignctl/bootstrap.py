@@ -49,6 +49,8 @@ from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.reaggregation import ReaggregationService
+from campaignctl.services.reconciliation import ReconciliationService
+from campaignctl.services.restatements import RestatementService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.topics import TopicDifference, topic_differences
@@ -111,6 +113,8 @@ class App:
     schema: SchemaService
     lag: LagService
     freshness: FreshnessService
+    restatements: RestatementService
+    reconciliation: ReconciliationService
     health: HealthService
     startup: Startup
 
@@ -403,6 +407,12 @@ def _build(
     positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
     letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
     campaigns, jobs = CampaignService(metadata), JobService(metadata)
+    jobs = JobService(metadata)
+    insight_rules = InsightRules(
+        max_rate_age_days=settings.currency.max_rate_age_days,
+        retention_days=events.retention_days,
+        lookback_days=settings.lookback_days,
+    )
     return App(
         settings=settings,
         clock=clock,
@@ -436,11 +446,7 @@ def _build(
             metadata,
             cache,
             clock,
-            rules=InsightRules(
-                max_rate_age_days=settings.currency.max_rate_age_days,
-                retention_days=events.retention_days,
-                lookback_days=settings.lookback_days,
-            ),
+            rules=insight_rules,
             cursor_key=jwt_key.encode(),
         ),
         intake=EventIntake(
@@ -496,6 +502,8 @@ def _build(
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, metadata, clock),
+        reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=insight_rules),
+        restatements=RestatementService(analytics, metadata, clock, lookback_days=settings.lookback_days),
         health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),
         startup=Startup(probes, lambda: check_schema(schema, event_log, topics), clock),
     )

@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import access_schemas, account_schemas, connection_guard
+from server import access_schemas, account_schemas, connection_guard, schemas_reports
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
@@ -46,6 +46,7 @@ from server.routes import (
     operator,
     rates,
     reaggregation,
+    reports,
     system,
     verification,
 )
@@ -67,6 +68,7 @@ _TAGS = [
     {"name": "campaigns", "description": "Campaigns and the native campaigns they claim."},
     {"name": "insights", "description": "What the numbers are."},
     {"name": "accounts", "description": "Accounts on ad platforms, and fetching their reports."},
+    {"name": "reports", "description": "What the platforms report, by itself and beside what was streamed."},
     {"name": "jobs", "description": "What takes longer than a request: how far it is, and how it ended."},
     {"name": "events", "description": "Sending events."},
     {"name": "dead letters", "description": "Records that were refused, and why."},
@@ -88,6 +90,7 @@ _ROUTERS = (
     dead_letters,
     conflicts,
     rates,
+    reports,
     system,
     health,
     metrics,
@@ -165,7 +168,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
                 for method in route.methods or ():  # the framework leaves null out, and so out of our examples
                     shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
         shown["components"] = {
-            "schemas": component_schemas((*access_schemas.SHOWN, *account_schemas.SHOWN)),
+            "schemas": component_schemas((*access_schemas.SHOWN, *account_schemas.SHOWN, *schemas_reports.SHOWN)),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

@@ -47,6 +47,10 @@ COMMANDS = (
     Entry("work", "campaignctl.cli.work", "Run a worker that counts what is in the event log.", _START),
     Entry("dashboard", "campaignctl.cli.dashboard", "Watch campaigns live in the terminal.", _ASK),
     Entry("insights", "campaignctl.cli.insights", "Ask for a campaign's numbers.", _ASK),
+    Entry("reconcile", "campaignctl.cli.reconcile", "Compare what was streamed with what was reported.", _ASK),
+    Entry(
+        "restatements", "campaignctl.cli.restatements", "List what platforms changed of what they had reported.", _ASK
+    ),
     Entry("freshness", "campaignctl.cli.freshness", "Show how old the newest data is, by campaign and platform.", _ASK),
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),

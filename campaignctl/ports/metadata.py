@@ -12,14 +12,14 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Protocol
 
-from campaignctl.domain.campaigns import Campaign, CampaignDraft, PlatformLink
+from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.accounts import AccountRecords
 from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.membership import MembershipStore
-from campaignctl.ports.reports import NativeCampaign
+from campaignctl.ports.reports import AccountKey, NativeCampaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,24 @@ class CampaignFactsStore(Protocol):
 class LinkStore(Protocol):
     def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
         """What each of the campaigns claims, in the order in which it was given; without those that claim nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedNative:
+    """A native campaign that a campaign claims, on (inclusive) days."""
+
+    campaign_id: int
+    level: LinkLevel
+    native_id: str
+    """By key."""
+    first_day: date
+    last_day: date
+
+
+class ClaimStore(Protocol):
+    def claims_of_account(self, account: AccountKey, /) -> list[ClaimedNative]:
+        """Every claim of a native campaign of the account, by campaign and days."""
         ...
 
 
@@ -343,6 +361,7 @@ class MetadataStore(
     MembershipStore,
     CampaignRecords,
     CampaignFactsStore,
+    ClaimStore,
     LinkStore,
     RateRecords,
     IdempotencyStore,

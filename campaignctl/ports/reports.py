@@ -200,6 +200,15 @@ class ReportSink(Protocol):
         ...
 
 
+class ArrivalStore(Protocol):
+    def last_arrivals(self, campaign_id: int, first: date, last: date, /) -> Mapping[tuple[str, date], int]:
+        """By platform and (inclusive) day of the campaign's zone when the log took the last event of the day.
+
+        Only of what raw records are there for. Epoch milliseconds.
+        """
+        ...
+
+
 class ReportStore(ReportSink, Protocol):
     """What is asked of reports. Every method raises ``Unavailable``, or ``InvalidInput`` for too large an answer."""
 

@@ -138,7 +138,7 @@ def _native_days(claim: Claim, place: int, scope: Scope, days: DayRange, first: 
         campaign=claim.campaign,
         platform=claim.native.platform,
         place=place,
-        zone=_zone(stood.timezone[place], claim.native.platform, scope.facts[claim.campaign].timezone),
+        zone=account_zone(stood.timezone[place], claim.native.platform, scope.facts[claim.campaign].timezone),
         runs=runs,
         covered=covered(Breakdown.TOTAL),
         covered_by_country=covered(Breakdown.COUNTRY),
@@ -146,7 +146,7 @@ def _native_days(claim: Claim, place: int, scope: Scope, days: DayRange, first: 
     )
 
 
-def _zone(told: str, platform: str, of_campaign: str) -> ZoneInfo:
+def account_zone(told: str, platform: str, of_campaign: str) -> ZoneInfo:
     """The account's zone: what the platform tells; LinkedIn's days are those of UTC; else the campaign's."""
     if told in known_timezones():
         return ZoneInfo(told)

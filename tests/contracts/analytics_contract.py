@@ -37,7 +37,7 @@ from campaignctl.ports.analytics import (
     SumsQuestion,
 )
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
-from campaignctl.ports.reports import ReportStore
+from campaignctl.ports.reports import ArrivalStore, ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from campaignctl.ports.verification import VerificationStore
 from tests.contracts.analytics_rows import (
@@ -76,7 +76,15 @@ TEXTS = (
 
 
 class Store(
-    EventStore, ConflictStore, VerificationStore, InsightStore, ReportStore, SqlConsole, MigrationTarget, Protocol
+    EventStore,
+    ConflictStore,
+    VerificationStore,
+    InsightStore,
+    ReportStore,
+    ArrivalStore,
+    SqlConsole,
+    MigrationTarget,
+    Protocol,
 ):
     def ping(self) -> None: ...
 

@@ -34,6 +34,7 @@ from campaignctl.errors import CampaignctlError
 from campaignctl.ports.membership import Joining, MemberChange, NewInvitation
 from campaignctl.ports.metadata import (
     CampaignFilter,
+    ClaimedNative,
     Credentials,
     HeldKey,
     IdempotencyScope,
@@ -46,7 +47,7 @@ from campaignctl.ports.metadata import (
     Rotation,
     StoredAnswer,
 )
-from campaignctl.ports.reports import NativeCampaign
+from campaignctl.ports.reports import AccountKey, NativeCampaign
 
 ROOT = Path(__file__).parents[2]
 Result = TypeVar("Result")
@@ -564,6 +565,17 @@ class MetadataContract:
             assert metadata.campaigns_claiming(natives) == claiming
         metadata.replace_campaign(first.id, CampaignDraft("a"), None)
         assert metadata.campaigns_claiming([native("meta", "1", "campaign", "")]) == {second.id}
+
+    def test_the_claims_of_an_account(self, metadata: MetadataStore, organization: int) -> None:
+        first = self.add(metadata, organization, CampaignDraft("a", platforms=(link("c1", "2026-02-01"), link("c2"))))
+        second = self.add(metadata, organization, CampaignDraft("b", platforms=(link("c1", None, "2026-01-31"),)))
+        assert metadata.claims_of_account(AccountKey(organization, "meta", "1")) == [
+            ClaimedNative(first.id, LinkLevel.CAMPAIGN, "c2", date.min, date.max),
+            ClaimedNative(first.id, LinkLevel.CAMPAIGN, "c1", date(2026, 2, 1), date.max),
+            ClaimedNative(second.id, LinkLevel.CAMPAIGN, "c1", date.min, date(2026, 1, 31)),
+        ]
+        assert metadata.claims_of_account(AccountKey(organization, "meta", "act_1")) == []
+        assert metadata.claims_of_account(AccountKey(organization + 1, "meta", "1")) == []
 
     def test_of_many_claims_at_once_one_wins(
         self, harness: Harness, metadata: MetadataStore, organization: int

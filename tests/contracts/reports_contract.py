@@ -22,7 +22,7 @@ from campaignctl.ports.reports import (
     ReportStore,
 )
 from tests.contracts.analytics_contract import Harness
-from tests.contracts.analytics_rows import EPOCH, PARTITION, TOPIC
+from tests.contracts.analytics_rows import DAY_US, EPOCH, PARTITION, TOPIC, day_number, event_rows, row
 from tests.model.reports import METRICS, Reports, Told, days_between
 from tests.support.fetches import FIRST, FetchHistory
 
@@ -250,3 +250,23 @@ class ReportsContract:
         }
         assert store.last_fetches(keys, 1_999) == {KEY: LastFetch(7, "EUR", "Europe/Berlin")}
         assert store.last_fetches(keys, 999) == {}
+
+    def test_when_the_last_event_of_a_day_came(self, harness: Harness) -> None:
+        store, noon_us = harness.open(), day_number(FIRST) * DAY_US + DAY_US // 2
+        number = day_number(FIRST)
+        store.append_events(
+            event_rows([
+                row(0, event_time_us=noon_us, times_ms=2_000),
+                row(1, event_time_us=noon_us, times_ms=5_000),
+                row(2, event_time_us=noon_us, times_ms=9_000, platform="google"),
+                row(3, event_time_us=noon_us, times_ms=9_000, campaign_id=2),
+                row(4, event_time_us=noon_us + DAY_US, day=number + 2, times_ms=7_000),
+                row(5, event_time_us=noon_us - DAY_US, day=number - 1, times_ms=7_000),
+            ]),
+            "t",
+        )  # fmt: skip
+        later = FIRST + timedelta(days=2)
+        assert store.last_arrivals(1, FIRST, later) == {
+            ("meta", FIRST): 5_000, ("google", FIRST): 9_000, ("meta", later): 7_000,
+        }  # fmt: skip
+        assert store.last_arrivals(3, FIRST, later) == {}

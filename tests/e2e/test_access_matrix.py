@@ -35,6 +35,8 @@ LEAST_ROLE = {
     "replaceCampaign": "analyst",
     "getCampaignInsights": "viewer",
     "getInsights": "viewer",
+    "getCampaignRestatements": "viewer",
+    "reconcileCampaign": "viewer",
     "listRates": "viewer",
     "putRates": "analyst",
     "getFreshness": "viewer",

@@ -1,7 +1,7 @@
 """What stood of reports, and when: columns for answers, whole versions for the list of restatements."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
@@ -120,6 +120,21 @@ class ReportAnswers:
             if key in wanted:
                 found[key] = LastFetch(us, currency, zone)
         return found
+
+    def last_arrivals(self, campaign_id: int, first: date, last: date, /) -> Mapping[tuple[str, date], int]:
+        edges = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (first, last))
+        start, end = edges
+        asked = {
+            "campaign": campaign_id,
+            "first": first,
+            "last": last,
+            "from": start - timedelta(days=2),
+            "until": end + timedelta(days=3),
+        }
+        table = self._read("last_arrivals", asked)
+        days = map(_day, table.integers("day_number").tolist())
+        keys = zip(table.strings("platform"), days, strict=True)
+        return dict(zip(keys, table.integers("arrived_ms").tolist(), strict=True))
 
     def _read(self, statement: str, parameters: Mapping[str, object]) -> Table:
         with question_failures():

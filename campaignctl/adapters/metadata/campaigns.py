@@ -1,6 +1,7 @@
 """Campaigns, the native campaigns they claim, and what ingestion and insights need of them."""
 
 from collections.abc import Collection, Iterable
+from datetime import date
 from itertools import groupby
 from operator import itemgetter
 
@@ -25,8 +26,8 @@ from campaignctl.domain.campaigns import (
     name_key,
 )
 from campaignctl.domain.platforms import Platform
-from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, NativeClaim, Refusal
-from campaignctl.ports.reports import NativeCampaign
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, ClaimedNative, NativeClaim, Refusal
+from campaignctl.ports.reports import AccountKey, NativeCampaign
 
 _LIKE_ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
@@ -125,18 +126,27 @@ class CampaignTables(Tables):
         with self._database.reading() as tx:
             return [row["id"] for row in tx.all("fetch_campaign_ids", organization_id=organization_id)]
 
+    def claims_of_account(self, account: AccountKey, /) -> list[ClaimedNative]:
+        with self._database.reading() as tx:
+            rows = _claims(tx, account)
+            claims = [
+                ClaimedNative(
+                    row["campaign_id"],
+                    LinkLevel(row["level"]),
+                    row["native_key"],
+                    day_of(row["valid_from"]) or date.min,
+                    day_of(row["valid_to"]) or date.max,
+                )
+                for row in rows
+            ]
+        return sorted(claims, key=lambda claim: (claim.campaign_id, claim.first_day, claim.native_id, claim.level))
+
     def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:
         wanted = {(*native.account, native.level, native.native_id) for native in natives}
         claiming: set[int] = set()
         with self._database.reading() as tx:
             for account in sorted({native.account for native in natives}):
-                rows = tx.all(
-                    "claims_of_account",
-                    organization_id=account.organization_id,
-                    platform=account.platform,
-                    account_key=account.account_id,
-                )
-                for row in rows:
+                for row in _claims(tx, account):
                     scope = (*account, row["level"])
                     if (*scope, row["native_key"]) in wanted or (*scope, "") in wanted:
                         claiming.add(row["campaign_id"])
@@ -152,6 +162,15 @@ class CampaignTables(Tables):
         with self._database.writing() as tx:
             for campaign_id in sorted(filter(is_id, set(campaign_ids))):
                 tx.run("bump_data_version", campaign_id=campaign_id)
+
+
+def _claims(tx: Transaction, account: AccountKey) -> list[Row]:
+    return tx.all(
+        "claims_of_account",
+        organization_id=account.organization_id,
+        platform=account.platform,
+        account_key=account.account_id,
+    )
 
 
 def _settings(draft: CampaignDraft) -> dict[str, Value]:

@@ -146,6 +146,15 @@ WHERE organization_id IN {organizations:Array(UInt64)}
     AND ktime <= fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')
 GROUP BY organization, platform, account_id;
 
+-- last_arrivals
+-- When the last event of each platform and day came. An event lies less than a day and a half away from its local day.
+SELECT platform, toInt32(day) AS day_number, toUnixTimestamp64Milli(max(ktime)) AS arrived_ms
+FROM events
+WHERE campaign_id = {campaign:UInt64}
+    AND day >= {first:Date32} AND day <= {last:Date32}
+    AND event_time >= {from:DateTime64(6, 'UTC')} AND event_time < {until:DateTime64(6, 'UTC')}
+GROUP BY platform, day_number;
+
 -- landed_reports
 -- The offsets of a range that have slices, and those that have coverage.
 SELECT DISTINCT koff, toUInt8(1) AS of_slices FROM report_slices

@@ -109,6 +109,6 @@ ORDER BY c.id
 LIMIT 1;
 
 -- claims_of_account
-SELECT campaign_id, level, native_key
+SELECT campaign_id, level, native_key, valid_from, valid_to
 FROM native_claims
 WHERE organization_id = :organization_id AND platform = :platform AND account_key = :account_key;

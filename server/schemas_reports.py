@@ -1,0 +1,73 @@
+"""The shapes of what is answered about reports by themselves; see ``server.schemas``."""
+
+from datetime import date, datetime
+
+from pydantic import BaseModel, Field
+
+from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.insights import Finality, Metric
+from campaignctl.domain.platforms import Platform
+from campaignctl.services.reconciliation import Hint
+
+
+class RestatementOut(BaseModel):
+    day: date = Field(description="The account's own day.")
+    platform: Platform
+    account_id: str
+    level: LinkLevel
+    external_id: str
+    metric: Metric
+    old: float | None = Field(description="Null where the platform did not give the metric.")
+    new: float | None
+    old_currency: str | None = Field(description="Of money; else null.")
+    currency: str | None
+    finality: Finality = Field(description="The day's, when the platform told the new figure.")
+    fetched_at: datetime = Field(description="When the platform told the new figure.")
+    landed_at: datetime = Field(description="Since when it stands.")
+
+
+class RestatementsOut(BaseModel):
+    campaign_id: int
+    start_date: date
+    end_date: date
+    items: list[RestatementOut]
+    truncated: bool = Field(description="Whether there are more than are shown: ask for fewer days.")
+
+
+class ComparedOut(BaseModel):
+    streamed: float | None = Field(description="Null where an amount cannot be converted.")
+    reported: float | None = Field(description="Null too where nothing is reported.")
+    difference: float | None = Field(description="Streamed less reported.")
+    relative: float | None = Field(
+        description="The difference as a fraction of what is reported; null where that is 0."
+    )
+    within: bool | None = Field(description="Null where nothing could be compared.")
+    hints: list[Hint] = Field(description="What may be the cause of a difference outside the tolerance.")
+
+
+class ReconciledDayOut(BaseModel):
+    day: date
+    platform: Platform
+    covered: bool = Field(description="Whether a report is there; else nothing is compared.")
+    finality: Finality
+    fetched_at: datetime | None = Field(description="When the report was fetched.")
+    within: bool | None
+    metrics: dict[Metric, ComparedOut]
+
+
+class ReconciliationOut(BaseModel):
+    campaign_id: int
+    start_date: date
+    end_date: date
+    timezone: str
+    currency: str
+    tolerance: float
+    within: bool = Field(description="Whether all that could be compared is within the tolerance.")
+    days_compared: int
+    days_outside: int
+    days_not_covered: int
+    unexplained: dict[Metric, float] = Field(description="Differences outside the tolerance without a hint, added up.")
+    items: list[ReconciledDayOut]
+
+
+SHOWN: tuple[type[BaseModel], ...] = (RestatementsOut, ReconciliationOut)
