@@ -530,6 +530,16 @@ class AnalyticsContract:
             for asked in (_by_day, _by_time):
                 assert asked(store, (Dimension.REGION,), granularity=Granularity.MONTHLY, left_out=left_out) == expected
 
+    def test_tens_of_thousands_of_days_are_left_out(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(18, 200)
+        store.append_events(event_rows(rows), "rows")
+        strangers = [(10**9 + number, "linkedin", number % DAYS) for number in range(20_000)]
+        kept = [one for one in rows if (one["campaign_id"], one["platform"]) != (1, "meta")]
+        left_out = [*strangers, *((1, "meta", day) for day in range(DAYS))]
+        expected = _expected(kept, Granularity.TOTAL, ())
+        for asked in (_by_day, _by_time):
+            assert asked(store, granularity=Granularity.TOTAL, left_out=left_out) == expected
+
     def test_a_day_that_is_cut_in_two_is_left_out_whole(self, harness: Harness) -> None:
         store = harness.open()
         zone, day = ZoneInfo("America/Goose_Bay"), date(2010, 11, 6)  # goes on an hour after it ended at midnight
