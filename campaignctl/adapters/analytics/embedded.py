@@ -12,6 +12,7 @@ import clickhouse_connect
 
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.adapters.analytics.clients import Clients, Settings
+from campaignctl.adapters.analytics.engine_import import load_engine
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.errors import ConfigurationError
 
@@ -51,7 +52,7 @@ def open_embedded_analytics(path: Path) -> ClickHouseAnalytics:
     for name, options in _ALLOCATOR.items():
         os.environ.setdefault(name, options)  # read once, when the engine is loaded
     try:
-        import chdb  # noqa: F401  # 0.2 s and 100 MiB that only the embedded store needs
+        load_engine()  # 0.2 s and 100 MiB that only the embedded store needs
     except ImportError as error:
         raise ConfigurationError(
             "the analytics engine for this process is not installed",
