@@ -501,7 +501,7 @@ def _build(
         ),
         schema=schema,
         lag=lag,
-        freshness=FreshnessService(analytics, metadata, clock),
+        freshness=FreshnessService(analytics, analytics, metadata, clock),
         reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=insight_rules),
         restatements=RestatementService(analytics, metadata, clock, lookback_days=settings.lookback_days),
         health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),

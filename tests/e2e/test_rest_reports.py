@@ -92,6 +92,11 @@ def test_a_fetch_is_in_the_next_answer(thread: Thread, clock: SteeredClock) -> N
         "breakdown_unavailable"
     ]
 
+    ages = client.ask("/api/v1/freshness", {})["items"]
+    assert [(one["platform"], one["last_report_at"], one["age_seconds"]) for one in ages] == [
+        ("meta", "2026-11-23T12:00:00Z", 0)
+    ]
+
     clock.set(NOW + timedelta(minutes=1))
     fetched(thread, organization, {D[3]: 7})
     fetched(thread, organization, {D[3]: 4}, by_country=True)
