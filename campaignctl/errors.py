@@ -18,12 +18,16 @@
     ├── ConfigurationError        the configuration is wrong                           (exit 2)
     │   └── SchemaMismatch        the schema is older or newer than this program, or was changed by hand
     ├── PlatformError             an ad platform did not give what it was asked for
-    │   ├── PlatformUnavailable   tried and failed, may be tried later
-    │   ├── PlatformThrottled     a quota is used up: nothing is called before retry_after_s is over
-    │   ├── PlatformSignInExpired the credentials no longer hold: a person has to sign in again
-    │   ├── PlatformForbidden     the credentials hold and do not allow this; missing names what would
-    │   ├── PlatformRejected      the platform says that the request is wrong: the same one is never sent again
-    │   └── PlatformAnswerInvalid the answer is not what the platform documents
+    │   ├── PlatformUnavailable   tried and failed, may be tried later                 (HTTP 503, exit 7)
+    │   ├── PlatformThrottled     a quota is used up: nothing is called before
+    │   │                         retry_after_s is over                                (HTTP 503, exit 7)
+    │   ├── PlatformSignInExpired the credentials no longer hold: a person has to
+    │   │                         sign in again                                        (HTTP 409, exit 4)
+    │   ├── PlatformForbidden     the credentials hold and do not allow this; missing
+    │   │                         names what would                                     (HTTP 409, exit 4)
+    │   ├── PlatformRejected      the platform says that the request is wrong: the
+    │   │                         same one is never sent again                         (HTTP 409, exit 1)
+    │   └── PlatformAnswerInvalid the answer is not what the platform documents        (HTTP 503, exit 1)
     ├── ClockSkew                 this machine's clock is not the servers'                (never ends a program)
     └── Fenced                    this process no longer owns the partition it tried to commit
 

@@ -76,6 +76,12 @@ _TITLES = {
     "precondition_failed": "The object has changed",
     "precondition_required": "If-Match is missing",
     "throttled": "Too many tries",
+    "platform_unavailable": "An ad platform cannot be reached now",
+    "platform_throttled": "An ad platform's quota is used up",
+    "platform_sign_in_expired": "The account has to sign in to its platform again",
+    "platform_forbidden": "The account's credentials do not allow this",
+    "platform_rejected": "The platform says that the request is wrong",
+    "platform_answer_invalid": "A platform's answer does not make sense",
     "unavailable": "A service cannot be reached now",
     "not_ready": "Not ready yet",
     "overloaded": "The server is busy",
@@ -99,7 +105,14 @@ _STATUS: tuple[tuple[type[errors.CampaignctlError], int], ...] = (
     (errors.Fenced, 503),
     (errors.SchemaMismatch, 503),
     (errors.ConfigurationError, 503),
+    # The caller's own rights are fine (no 401, no 403): it is the account that has to be put right first.
+    (errors.PlatformSignInExpired, 409),
+    (errors.PlatformForbidden, 409),
+    (errors.PlatformRejected, 409),
+    (errors.PlatformError, 503),
 )
+_PLATFORM_RETRY_AFTER_S = 30.0
+"""Where a platform does not say when to come back: its own troubles rarely pass sooner."""
 
 _AWAY = {
     "analytics": "the analytics store cannot be reached now",
@@ -136,7 +149,7 @@ def _of_ours(error: errors.CampaignctlError) -> Problem:
 def _said_of_store(error: errors.CampaignctlError) -> str:
     """What may be said of a store in trouble: its own message may name addresses and paths."""
     match error:
-        case errors.NotYetVisible():
+        case errors.NotYetVisible() | errors.PlatformError():
             return error.message
         case errors.StorageFull():
             return "the disk is full or the store cannot be written; nothing was taken"
@@ -154,7 +167,9 @@ def _hint_of_store(error: errors.CampaignctlError) -> str:
         return "an operator has to run campaignctl init-schema"
     if isinstance(error, errors.ConfigurationError):
         return "an operator has to look at the log and the configuration"
-    return error.hint if isinstance(error, errors.NotYetVisible) else "try again in a moment"
+    if isinstance(error, errors.NotYetVisible | errors.PlatformError):
+        return error.hint
+    return "try again in a moment"
 
 
 def _headers(error: errors.CampaignctlError) -> dict[str, str]:
@@ -165,6 +180,10 @@ def _headers(error: errors.CampaignctlError) -> dict[str, str]:
             return retry_after(seconds)
         case errors.Fenced() | errors.SchemaMismatch() | errors.ConfigurationError():
             return retry_after(1.0)
+        case errors.PlatformSignInExpired() | errors.PlatformForbidden() | errors.PlatformRejected():
+            return {}
+        case errors.PlatformError(retry_after_s=seconds):
+            return retry_after(_PLATFORM_RETRY_AFTER_S if seconds is None else seconds)
     return {}
 
 

@@ -60,6 +60,10 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.NotFound, ExitCode.NOT_FOUND),
     (errors.Throttled, ExitCode.UNREACHABLE),
     (errors.Unavailable, ExitCode.UNREACHABLE),
+    (errors.PlatformUnavailable, ExitCode.UNREACHABLE),
+    (errors.PlatformThrottled, ExitCode.UNREACHABLE),
+    (errors.PlatformSignInExpired, ExitCode.NOT_ALLOWED),
+    (errors.PlatformForbidden, ExitCode.NOT_ALLOWED),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (BrokenPipeError, ExitCode.DONE),
 )
