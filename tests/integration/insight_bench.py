@@ -35,11 +35,11 @@ _COPIED = tuple(EventColumns.__slots__)[1:]
 
 
 class InsightBench:
-    """An embedded store with the insight service above it; campaigns and rates are in memory."""
+    """A store, an embedded one unless given, with the insight service above it; campaigns and rates are in memory."""
 
-    def __init__(self, directory: Path, clock: ManualClock) -> None:
+    def __init__(self, directory: Path, clock: ManualClock, store: ClickHouseAnalytics | None = None) -> None:
         self.clock = clock
-        self.store: ClickHouseAnalytics = open_embedded_analytics(directory)
+        self.store: ClickHouseAnalytics = store or open_embedded_analytics(directory)
         SchemaService([self.store]).apply(wait_s=10)
         self.metadata = FakeInsightMetadata()
         self.cache = InProcessCache(64 * 1024 * 1024)

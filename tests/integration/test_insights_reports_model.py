@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contracts.analytics_server import ServerHarness
 from tests.support.report_histories import Player
 
 HISTORIES = int(os.environ.get("CA_TEST_HISTORIES", "24"))
@@ -16,11 +17,14 @@ AT_ONCE = 6
 QUESTIONS = 20
 
 
-@pytest.fixture(scope="module")
-def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
-    made = Player(tmp_path_factory.mktemp("analytics"))
+@pytest.fixture(scope="module", params=["embedded", "clickhouse"])
+def player(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
+    server = ServerHarness() if request.param == "clickhouse" else None
+    made = Player(tmp_path_factory.mktemp("analytics"), server.open() if server else None)
     yield made
     made.close()
+    if server:
+        server.remove()
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, AT_ONCE))

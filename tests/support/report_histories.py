@@ -1,4 +1,4 @@
-"""Random histories of events and fetches in an embedded store, and random questions: the answers beside the model's.
+"""Random histories of events and fetches in a store, and random questions: the answers beside the model's.
 
 ``python -m tests.support.report_histories SEED...`` plays single histories and prints what differs.
 """
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.errors import InvalidInput
 from tests.fakes.clock import ManualClock
 from tests.integration.insight_bench import InsightBench
@@ -49,8 +50,8 @@ class Played:
 class Player:
     """Plays histories into one store, each in an organization of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self.bench = InsightBench(directory, ManualClock(_FIRST_NOW))
+    def __init__(self, directory: Path, store: ClickHouseAnalytics | None = None) -> None:
+        self.bench = InsightBench(directory, ManualClock(_FIRST_NOW), store)
 
     def close(self) -> None:
         self.bench.close()
