@@ -116,6 +116,9 @@ class _Serving:
 
         settings, out = self._settings, self.invocation.out()
         with ExitStack() as stack:
+            for listener in (self._listener, self._metrics):
+                if listener is not None:
+                    stack.callback(listener.close)
             deadline = stack.enter_context(StopDeadline())
             stack.enter_context(own_directory(settings, "serve"))
             opened = stack.enter_context(open_stores(settings, is_serving=not self._with_worker))

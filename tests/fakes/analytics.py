@@ -77,6 +77,8 @@ class FakeEventStore(FakeReportSink):
         self.inserts: list[tuple[str, int]] = []
         self.lookups: Counter[str] = Counter()
         self.missing: list[str] = []
+        self.window_ms = 7 * 86_400_000
+        """Of log time, in which rows with one id are copies."""
         self._landed: dict[str, set[int]] = {}
         self._conflict_tokens: set[str] = set()
         self._rollup_tokens: set[str] = set()
@@ -169,7 +171,6 @@ class FakeEventStore(FakeReportSink):
         return (min(days), max(days)) if days else None
 
     def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
-        """Every id counts once: the tests' copies are all within the window."""
         self._before("recount")
         wanted = {(campaign, day) for campaign, some in days.items() for day in some}
         there = [row for row in self.rows if (row.campaign_id, row.day) in wanted]
@@ -181,9 +182,12 @@ class FakeEventStore(FakeReportSink):
             for key, now in zip(keys, current, strict=True)
         }
         lacking = {key: sums for key, sums in lacking.items() if any(sums)}
-        copies = len(there) - len({(row.campaign_id, row.event_id) for row in there})
+        counted = [row for row in self._counted() if (row.campaign_id, row.day) in wanted]
         return Recount(
-            _rollup_rows(keys, current), _rollup_rows(list(lacking), list(lacking.values())), len(there), copies
+            _rollup_rows(keys, current),
+            _rollup_rows(list(lacking), list(lacking.values())),
+            len(there),
+            len(there) - len(counted),
         )
 
     def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
@@ -208,12 +212,22 @@ class FakeEventStore(FakeReportSink):
         return self.missing
 
     def true_rollup(self) -> dict[RollupKey, list[int]]:
-        """What the rollup must hold, computed from the rows: the first of each id."""
+        """What the rollup must hold, computed from the rows: those that are no copies."""
         sums: dict[RollupKey, list[int]] = {}
-        first = {(row.campaign_id, row.event_id): row for row in reversed(self.rows)}
-        for row in first.values():
+        for row in self._counted():
             sums[row.rollup_key] = [a + b for a, b in zip(sums.get(row.rollup_key, [0] * 6), row.metrics, strict=True)]
         return sums
+
+    def _counted(self) -> list[Row]:
+        """Of rows with one id the first; and later ones at another instant, once the window is over."""
+        counted: dict[tuple[int, str], list[Row]] = {}
+        for row in sorted(self.rows, key=lambda one: (one.time_ms, one.offset)):
+            known = counted.setdefault((row.campaign_id, row.event_id), [])
+            if not any(
+                row.time_ms - one.time_ms <= self.window_ms or row.event_time_us == one.event_time_us for one in known
+            ):
+                known.append(row)
+        return [row for rows in counted.values() for row in rows]
 
     def _add(self, key: RollupKey, metrics: Sequence[int]) -> None:
         self.rollup[key] = [a + b for a, b in zip(self.rollup.get(key, [0] * 6), metrics, strict=True)]

@@ -63,6 +63,7 @@ class Stream:
     def __post_init__(self) -> None:
         if not self.campaigns.facts:
             self.campaigns.add(1)
+        self.store.window_ms = self.window_days * DAY_MS
         self.ingestor = self.new_ingestor()
         self.window = DedupWindow(self.window_days * DAY_MS)
         self.end = 0

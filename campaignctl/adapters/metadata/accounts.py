@@ -81,16 +81,19 @@ class AccountTables(Tables):
             )
 
     def claim_due_accounts(self, kind: str, now: datetime, next_at: datetime, limit: int, /) -> Sequence[int]:
-        look, take = f"due_accounts_{kind}", f"take_due_account_{kind}"
-        now_us, next_at_us = to_us(now), to_us(next_at)
         with self._database.reading() as tx:
-            due = [int(row["id"]) for row in tx.all(look, now_us=now_us, limit=limit)]
-        claimed = []
-        for account_id in due:
-            with self._database.writing() as tx:
-                if tx.run(take, account_id=account_id, now_us=now_us, next_at_us=next_at_us):
-                    claimed.append(account_id)
-        return claimed
+            asked: dict[str, Value] = {"now_us": to_us(now), "limit": limit}
+            due = tx.all("due_accounts_whole", **asked) if kind == "whole" else tx.all("due_accounts_recent", **asked)
+        claimed = [int(row["id"]) for row in due]
+        return [account_id for account_id in claimed if self._take_due(kind, account_id, now, next_at)]
+
+    def _take_due(self, kind: str, account_id: int, now: datetime, next_at: datetime) -> bool:
+        """False when another process was first."""
+        taken: dict[str, Value] = {"account_id": account_id, "now_us": to_us(now), "next_at_us": to_us(next_at)}
+        with self._database.writing() as tx:
+            if kind == "whole":
+                return tx.run("take_due_account_whole", **taken) > 0
+            return tx.run("take_due_account_recent", **taken) > 0
 
     def hold_account(self, account_id: int, owner: str, seconds: float, /) -> bool:
         now_us = self._now_us()
