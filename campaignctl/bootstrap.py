@@ -45,6 +45,7 @@ from campaignctl.services.letter_listing import LetterListing
 from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.letter_replay import LetterReplayService
 from campaignctl.services.members import MemberService
+from campaignctl.services.pacing import PacingService
 from campaignctl.services.passwords import PasswordHashing
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
@@ -54,6 +55,7 @@ from campaignctl.services.restatements import RestatementService
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.topics import TopicDifference, topic_differences
+from campaignctl.services.unmapped import UnmappedService
 from campaignctl.services.verification import VerificationService
 
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ class App:
     freshness: FreshnessService
     restatements: RestatementService
     reconciliation: ReconciliationService
+    pacing: PacingService
+    unmapped: UnmappedService
     health: HealthService
     startup: Startup
 
@@ -413,6 +417,9 @@ def _build(
         retention_days=events.retention_days,
         lookback_days=settings.lookback_days,
     )
+    insights = InsightService(
+        analytics, analytics, metadata, cache, clock, rules=insight_rules, cursor_key=jwt_key.encode()
+    )
     return App(
         settings=settings,
         clock=clock,
@@ -440,15 +447,7 @@ def _build(
         campaigns=campaigns,
         rates=RateService(metadata),
         idempotency=IdempotencyService(metadata),
-        insights=InsightService(
-            analytics,
-            analytics,
-            metadata,
-            cache,
-            clock,
-            rules=insight_rules,
-            cursor_key=jwt_key.encode(),
-        ),
+        insights=insights,
         intake=EventIntake(
             event_log,
             metadata,
@@ -503,6 +502,8 @@ def _build(
         lag=lag,
         freshness=FreshnessService(analytics, analytics, metadata, clock),
         reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=insight_rules),
+        pacing=PacingService(campaigns, insights, clock),
+        unmapped=UnmappedService(analytics, metadata),
         restatements=RestatementService(analytics, metadata, clock, lookback_days=settings.lookback_days),
         health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),
         startup=Startup(probes, lambda: check_schema(schema, event_log, topics), clock),

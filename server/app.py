@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import access_schemas, account_schemas, connection_guard, schemas_reports
+from server import access_schemas, account_schemas, connection_guard, schemas_pacing, schemas_reports
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
@@ -44,6 +44,7 @@ from server.routes import (
     members,
     metrics,
     operator,
+    pacing,
     rates,
     reaggregation,
     reports,
@@ -82,6 +83,7 @@ _ROUTERS = (
     audit,
     campaigns,
     insights,
+    pacing,
     reaggregation,
     accounts,
     fetches,
@@ -98,6 +100,8 @@ _ROUTERS = (
     operator,
     verification,
 )
+
+_SCHEMAS = (*access_schemas.SHOWN, *account_schemas.SHOWN, *schemas_reports.SHOWN, *schemas_pacing.SHOWN)
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +172,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
                 for method in route.methods or ():  # the framework leaves null out, and so out of our examples
                     shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
         shown["components"] = {
-            "schemas": component_schemas((*access_schemas.SHOWN, *account_schemas.SHOWN, *schemas_reports.SHOWN)),
+            "schemas": component_schemas(_SCHEMAS),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

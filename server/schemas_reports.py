@@ -70,4 +70,40 @@ class ReconciliationOut(BaseModel):
     items: list[ReconciledDayOut]
 
 
-SHOWN: tuple[type[BaseModel], ...] = (RestatementsOut, ReconciliationOut)
+class FiguresOut(BaseModel):
+    impressions: int
+    clicks: int
+    conversions: float
+    spend: float
+    revenue: float
+
+
+class UnmappedNativeOut(FiguresOut):
+    external_id: str
+    first_day: date = Field(description="With a row, and claimed by nobody.")
+    last_day: date
+    currency: str = Field(description="The account's own.")
+
+
+class AccountDayOut(BaseModel):
+    day: date
+    currency: str
+    mapped: FiguresOut
+    unmapped: FiguresOut
+
+
+class UnmappedOut(BaseModel):
+    account_id: int
+    platform: Platform
+    start_date: date
+    end_date: date
+    level: LinkLevel = Field(description="What is counted: campaigns, or groups where all claims are claims of groups.")
+    mixed_levels: bool = Field(
+        description="Whether there are claims of both levels: campaigns inside a claimed group then show as unmapped."
+    )
+    items: list[UnmappedNativeOut]
+    days: list[AccountDayOut] = Field(description="Mapped and unmapped add up to what the account reported.")
+    truncated: bool = Field(description="Whether there are more than are shown: ask for fewer days.")
+
+
+SHOWN: tuple[type[BaseModel], ...] = (RestatementsOut, ReconciliationOut, UnmappedOut)

@@ -152,6 +152,38 @@ def remove(
     invocation.out().note(f"removed {known['platform']} account {known['account_id']}")
 
 
+@app.command(
+    epilog=examples(
+        "campaignctl accounts unmapped 3",
+        "campaignctl accounts unmapped 3 --start-date 2026-10-01 --end-date 2026-10-31 -o csv",
+    )
+)
+def unmapped(
+    context: typer.Context,
+    account: Id,
+    start_date: Annotated[
+        str | None, typer.Option(metavar="D", help="The first day (default: 30 days up to the last).")
+    ] = None,
+    end_date: Annotated[str | None, typer.Option(metavar="D", help="The last day, inclusive (default: today).")] = None,
+) -> None:
+    """List native campaigns of an account that no campaign claims, the most spend first."""
+    invocation = invocation_of(context)
+    given = {"start_date": start_date, "end_date": end_date}
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    out = invocation.out()
+    with connect(invocation) as connection:
+        params = {name: value for name, value in given.items() if value is not None}
+        body = connection.api.get(f"{PATH}/{account}/unmapped", params).content
+    out.answer(body, _unmapped)
+    answer = decode(body)
+    if answer["truncated"]:
+        out.note("note: there are more; ask for fewer days with --start-date and --end-date")
+    if answer["items"]:
+        out.note("hint: claim one with campaignctl campaigns create|update --link PLATFORM/ACCOUNT/ID")
+
+
 @app.command("rotate-keys", epilog=examples("campaignctl accounts rotate-keys"))
 def rotate_keys(context: typer.Context) -> None:
     """Encrypt all credentials with the current secrets.key; for the operator of the machine."""
@@ -206,6 +238,24 @@ def _listed(body: Any) -> "Table":
         Column("verified_at", Kind.ID, 3),
     ]
     return Table(columns, [[_flat(item)[column.name] for column in columns] for item in body["items"]])
+
+
+def _unmapped(body: Any) -> "Table":
+    from campaignctl.cli.output import Column, Kind
+    from campaignctl.cli.tables import of_items
+
+    table: Table = of_items(
+        Column("external_id", Kind.ID),
+        Column("spend", Kind.RAW),
+        Column("currency", Kind.ID),
+        Column("impressions", Kind.COUNT, 1),
+        Column("clicks", Kind.COUNT, 1),
+        Column("conversions", Kind.RAW, 2),
+        Column("revenue", Kind.RAW, 2),
+        Column("first_day", Kind.ID, 3),
+        Column("last_day", Kind.ID, 3),
+    )(body)
+    return table
 
 
 def _one(body: Any) -> "Table":

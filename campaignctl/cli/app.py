@@ -52,6 +52,7 @@ COMMANDS = (
         "restatements", "campaignctl.cli.restatements", "List what platforms changed of what they had reported.", _ASK
     ),
     Entry("freshness", "campaignctl.cli.freshness", "Show how old the newest data is, by campaign and platform.", _ASK),
+    Entry("pacing", "campaignctl.cli.pacing", "Hold a campaign's spend against its budget.", _ASK),
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
     Entry("verify", "campaignctl.cli.verify", "Compare the log, the raw rows and the rollup; repair them.", _ASK),

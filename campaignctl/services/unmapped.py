@@ -3,13 +3,15 @@
 Mapped and unmapped add up to the account's total on every day, in the account's currency.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.insight_questions import parse_query
 from campaignctl.domain.insights import Metric
 from campaignctl.domain.periods import EPOCH, DayRange
+from campaignctl.domain.timezones import known_timezones
 from campaignctl.ports.metadata import ClaimedNative, ClaimStore
 from campaignctl.ports.reports import AccountKey, NativeCampaign, ReportStore
 
@@ -94,6 +96,15 @@ class UnmappedService:
             natives=sorted(natives.values(), key=lambda one: (-one.figures[Metric.SPEND], one.native, one.currency)),
             by_day=[by_day[key] for key in sorted(by_day)],
         )
+
+
+def asked_days(parameters: Mapping[str, Sequence[str]], zone: str, now: datetime) -> DayRange:
+    """The days of a question about an account, ``start_date`` to ``end_date``: by default the 30 that end today.
+
+    ``zone`` is the account's, empty where the platform has not told it. Raises ``InvalidInput``.
+    """
+    own = {"timezone": [zone]} if zone in known_timezones() else {}
+    return parse_query({**parameters, **own}, campaign_ids=(), several=False, facts=(), now=now).days
 
 
 def unmapped_days(

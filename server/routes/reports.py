@@ -1,5 +1,6 @@
 """What platforms report, by itself: what they changed of it later, and how far it is from what was streamed."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,16 +10,20 @@ from starlette.responses import Response
 from campaignctl.domain.insights import Metric
 from campaignctl.domain.money import div_half_even, micros_to_decimal
 from campaignctl.domain.platforms import Platform
+from campaignctl.ports.reports import AccountKey
 from campaignctl.services.reconciliation import Compared, Hint, ReconciledDay
 from campaignctl.services.restatements import JudgedRestatement
+from campaignctl.services.unmapped import UnmappedNative, asked_days
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
+from server.routes.accounts import ACCOUNT_ID
 from server.routes.campaigns import CAMPAIGN_ID
-from server.schemas_reports import ReconciliationOut, RestatementsOut
+from server.schemas_reports import ReconciliationOut, RestatementsOut, UnmappedOut
 
 router = APIRouter(prefix="/api/v1")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_ROWS = 10_000
 _DAY = {"type": "string", "format": "date"}
 PARAMS = (
     Param("start_date", "The first day (default: 30 days that end with `end_date`).", _DAY, example="2026-10-01"),
@@ -145,6 +150,64 @@ def _reconciled(one: ReconciledDay) -> dict[str, object]:
         "within": one.within,
         "metrics": {compared.metric: _compared(compared) for compared in one.metrics},
     }
+
+
+@serves(
+    router,
+    Operation(
+        "GET",
+        "/accounts/{account_id}/unmapped",
+        id="listUnmapped",
+        tag="reports",
+        summary="Native campaigns of an account that no campaign claims",
+        description=(
+            "On the days on which nobody claims them, as far as reports were fetched; the most spend first. Beside "
+            "them each day's mapped and unmapped figures, in the account's currency."
+        ),
+        params=(
+            ACCOUNT_ID,
+            Param("start_date", "The first day (default: 30 days that end with `end_date`).", _DAY),
+            Param("end_date", "The last day, inclusive (default: today in the account's zone).", _DAY),
+        ),
+        answers={200: Answer(f"At most {MAX_ROWS} native campaigns.", {"application/json": UnmappedOut})},
+        problems=(404,),
+    ),
+)
+def unmapped(call: Call) -> Response:
+    account = call.app.accounts.get(call.id_in_path("account_id"), call.actor)
+    days = asked_days(call.query, account.timezone, call.app.clock.now())
+    found = call.app.unmapped.of(AccountKey(account.organization_id, account.platform.value, account.key), days)
+    return call.answer(
+        {
+            "account_id": account.id,
+            "platform": account.platform,
+            "start_date": days.first,
+            "end_date": days.last,
+            "level": found.level,
+            "mixed_levels": found.mixed_levels,
+            "items": [_unmapped(one) for one in found.natives[:MAX_ROWS]],
+            "days": [
+                {"day": one.day, "currency": one.currency, "mapped": _figures(one.mapped),
+                 "unmapped": _figures(one.unmapped)}
+                for one in found.by_day
+            ],
+            "truncated": len(found.natives) > MAX_ROWS,
+        }
+    )  # fmt: skip
+
+
+def _unmapped(one: UnmappedNative) -> dict[str, object]:
+    return {
+        "external_id": one.native.native_id,
+        "first_day": one.first_day,
+        "last_day": one.last_day,
+        "currency": one.currency,
+        **_figures(one.figures),
+    }
+
+
+def _figures(figures: Mapping[Metric, int]) -> dict[str, object]:
+    return {metric: number(metric, figures[metric]) for metric in Metric}
 
 
 def _compared(one: Compared) -> dict[str, object]:

@@ -37,6 +37,8 @@ LEAST_ROLE = {
     "getInsights": "viewer",
     "getCampaignRestatements": "viewer",
     "reconcileCampaign": "viewer",
+    "getCampaignPacing": "viewer",
+    "listUnmapped": "viewer",
     "listRates": "viewer",
     "putRates": "analyst",
     "getFreshness": "viewer",

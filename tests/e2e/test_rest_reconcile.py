@@ -177,3 +177,28 @@ def send(
     assert user.ask("POST", "/events", json=body).json()["accepted"] == len(body)
     with working(rest.app) as thread:
         wait_for_all(rest, thread)
+
+
+def test_what_nobody_claims_is_listed_with_its_figures(rest: Rest, user: User, stranger: User) -> None:
+    campaign = user.campaign(platforms=[{"platform": "meta", "account_id": "78", "external_id": "c1"}])
+    made = user.ask("POST", "/accounts", json={"platform": "meta", "account_id": "act_78"}).json()
+    organization, path = organization_of(rest, campaign), f"/accounts/{made['id']}/unmapped"
+    account = ReportedAccount(organization, Platform.META, "78", "EUR", "UTC")
+    at = at_us(DAY, 30)
+    slices = tuple(
+        ReportSlice(LinkLevel.CAMPAIGN, native, DAY, Breakdown.TOTAL, at, "d1", (Figures("", 10, 1, 0, spend, 0),))
+        for native, spend in (("c1", 5_000_000), ("c2", 7_250_000))
+    )
+    covered = Coverage(LinkLevel.CAMPAIGN, "", Breakdown.TOTAL, DAY, DAY, at)
+    rest.app.event_log.produce("campaign-events", records_of(Fetch(account, slices, (covered,))))
+    with working(rest.app) as thread:
+        wait_for_all(rest, thread)
+    found = user.ask("GET", path, params={"start_date": "2026-10-01", "end_date": "2026-10-03"}).json()
+    (one,) = found["items"]
+    assert (one["external_id"], one["spend"], one["currency"], one["first_day"]) == ("c2", 7.25, "EUR", "2026-10-01")
+    (of_day,) = found["days"]
+    assert (of_day["mapped"]["spend"], of_day["unmapped"]["spend"]) == (5, 7.25)
+    assert (found["level"], found["mixed_levels"], found["truncated"]) == ("campaign", False, False)
+    assert user.ask("GET", path, params={"end_date": "2026-09-30"}).json()["items"] == []
+    assert fields(problem(user.ask("GET", path, params={"start_date": "soon"}), 422)) == ["start_date"]
+    problem(stranger.ask("GET", path), 404)

@@ -137,6 +137,18 @@ def test_a_removal_needs_a_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, [request.method for request in requests]) == (0, ["GET", "DELETE"])
 
 
+def test_what_nobody_claims_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {"impressions": 10, "clicks": 1, "conversions": 2, "spend": 5.5, "revenue": 0}
+    one = {"external_id": "2384", "first_day": "2026-10-03", "last_day": "2026-10-04", "currency": "EUR", **figures}
+    body = {"account_id": 3, "items": [one], "days": [], "truncated": True}
+    given = ("accounts", "unmapped", "3", "--start-date", "2026-10-01")
+    code, requests = asked(*given, "-o", "csv", answer=lambda _: ok(body))
+    assert (code, requests[0].path) == (0, f"{PATH}/3/unmapped?start_date=2026-10-01")
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1] == "2384,5.5,EUR,10,1,2,0,2026-10-03,2026-10-04"
+    assert "there are more" in shown.err and "--link" in shown.err
+
+
 def test_rotation_is_asked_of_the_machine() -> None:
     _, requests = asked("accounts", "rotate-keys", answer=lambda _: ok({"sealed": 2}))
     assert (requests[0].method, requests[0].path) == ("POST", "/internal/accounts/rotate-keys")
