@@ -81,6 +81,13 @@ class ApiClient:
         """The decoded body of a successful GET."""
         return self.get(path, params).json()
 
+    def health(self) -> Any:
+        """The decoded body of ``GET /health``, whatever it says; no sign-in is needed."""
+        response = self._send("GET", "/health", None, None, {})
+        if response.status_code == 200 or (response.status_code == 503 and "checks" in _problem(response)):
+            return response.json()
+        raise error_of(response)
+
     def post(self, path: str, body: object = None, /, *, headers: Mapping[str, str] | None = None) -> Response:
         return self.request("POST", path, body=body, headers=headers)
 

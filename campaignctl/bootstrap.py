@@ -8,7 +8,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,8 @@ class App:
     analytics: "ClickHouseAnalytics"
     metadata: "MetadataStore"
     cache: "Cache"
+    server_clocks: "Mapping[str, ServerClock]"
+    """Of the stores that are servers, by name."""
     housekeeping: Callable[[], object] | None
     """What the worker does for the stores now and then; None where servers look after themselves."""
     limits: EventLimits
@@ -204,11 +206,12 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
         stack.callback(platforms.close)
         accounts = AccountService(metadata, vault, platforms, clock)
         app = _build(settings, clock, event_log, analytics, metadata, cache, schema, housekeeping, accounts, platforms)
+        servers = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
+        clocks = {name: server for name, server in servers.items() if server is not None}
+        app = replace(app, server_clocks=clocks)
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
         if cache_check is not None:
             app.health.add(cache_check)
-        servers = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
-        clocks = {name: server for name, server in servers.items() if server is not None}
         if clocks:
             check = ClockComparison(clock, clocks).check
             app.health.add(Check("clock", check, needed=False, interval_s=_CLOCK_EVERY_S))
@@ -427,6 +430,7 @@ def _build(
         analytics=analytics,
         metadata=metadata,
         cache=cache,
+        server_clocks={},
         housekeeping=housekeeping,
         limits=limits,
         access=AccessService(

@@ -69,6 +69,7 @@ COMMANDS = (
     Entry("api-keys", "campaignctl.cli.api_keys", "List, create and revoke API keys.", _MANAGE),
     Entry("audit", "campaignctl.cli.audit", "Show who changed what, and from where; newest first.", _MANAGE),
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
+    Entry("doctor", "campaignctl.cli.doctor", "Look the whole installation over, and say what to do.", _HELP),
     Entry("config", "campaignctl.cli.config", "Show the effective configuration, or check a file.", _HELP),
     Entry("completions", "campaignctl.cli.completions", "Print the completion script of a shell.", _HELP),
     Entry("exit-codes", "campaignctl.cli.exit_code_list", "Say what the exit codes mean.", _HELP),

@@ -20,6 +20,7 @@ from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.membership import MembershipStore
 from campaignctl.ports.reports import AccountKey, NativeCampaign
+from campaignctl.ports.versions import Versioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +369,7 @@ class MetadataStore(
     JobRecords,
     LetterReplayStore,
     AccountRecords,
+    Versioned,
     Protocol,
 ):
     """All of it: what an adapter implements."""

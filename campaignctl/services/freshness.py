@@ -69,6 +69,13 @@ class FreshnessService:
         ]
         return sorted(found, key=lambda one: (one.age_s is not None, -(one.age_s or 0.0)))
 
+    def unlisted(self, actor: Actor) -> list[tuple[int, str]]:
+        """Active campaigns and the platforms of which events came without being listed; for those that list any."""
+        actor.require(Role.VIEWER)
+        listed = {one.id: {link.platform.value for link in one.platforms} for one in self._active(actor)}
+        newest = self._store.newest_events_by_campaign(sorted(id_ for id_, platforms in listed.items() if platforms))
+        return sorted((id_, platform) for id_, platform in newest if platform not in listed[id_])
+
     def _fetched(self, campaigns: Iterable[Campaign]) -> dict[tuple[int, str], int]:
         """When (microseconds) an account of each campaign and platform was last fetched."""
         linked = {

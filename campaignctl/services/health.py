@@ -89,6 +89,11 @@ class HealthService:
         if self._started:
             prober.start()
 
+    @property
+    def checks(self) -> list[Check]:
+        """What there is to look at, for somebody who looks at it once."""
+        return [prober.check for prober in self._probers.values()]
+
     def start(self) -> None:
         """Begin to look; a second call does nothing."""
         if self._started:

@@ -471,6 +471,10 @@ class AnalyticsContract:
         harness.forget_window(store, "rollup_1d")
         assert list(store.missing_windows()) == ["rollup_1d"]
 
+    def test_it_names_its_version(self, harness: Harness) -> None:
+        name, _, version = harness.open().server_version().partition(" ")
+        assert name == "ClickHouse" and version[0].isdigit()
+
     # Questions
 
     def test_both_roads_give_the_sums(self, harness: Harness) -> None:

@@ -166,6 +166,10 @@ class MetadataContract:
     def organization(self, metadata: MetadataStore) -> int:
         return metadata.ensure_organization("acme")
 
+    def test_it_names_its_version(self, metadata: MetadataStore) -> None:
+        name, _, version = metadata.server_version().partition(" ")
+        assert name in ("SQLite", "PostgreSQL") and version[0].isdigit()
+
     # Organizations and users
 
     def test_an_organization_is_made_once(self, harness: Harness, metadata: MetadataStore) -> None:

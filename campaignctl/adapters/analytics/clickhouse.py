@@ -54,6 +54,11 @@ class ClickHouseAnalytics(
             table = self._clients.read(_SQL["server_time"], {})
         return datetime.fromtimestamp(table.integers("now_ms").tolist()[0] / 1000, UTC)
 
+    def server_version(self) -> str:
+        with store_failures():
+            table = self._clients.read(_SQL["server_version"], {})
+        return f"ClickHouse {table.strings('version')[0]}"
+
     def close(self) -> None:
         self._clients.close()
 

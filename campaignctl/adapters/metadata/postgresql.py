@@ -90,6 +90,12 @@ class PostgreSQLMetadata(
         assert row is not None  # noqa: S101 - it has no FROM
         return from_us(row["now_us"])
 
+    def server_version(self) -> str:
+        with self._server.reading() as tx:
+            row = tx.one("server_version")
+        assert row is not None  # noqa: S101 - it has no FROM
+        return f"PostgreSQL {row['version']}"
+
     def migrations(self) -> Sequence[Migration]:
         return load_migrations("metadata", "migrations", "postgresql")
 

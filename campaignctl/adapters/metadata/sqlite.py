@@ -1,5 +1,6 @@
 """The metadata store on SQLite: one file, no server, any number of threads and processes."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -49,6 +50,9 @@ class SQLiteMetadata(
     @property
     def name(self) -> str:
         return "metadata"
+
+    def server_version(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
 
     def migrations(self) -> Sequence[Migration]:
         return load_migrations("metadata", "migrations", "sqlite")

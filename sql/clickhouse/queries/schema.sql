@@ -27,5 +27,8 @@ SELECT name, create_table_query FROM system.tables
 WHERE database = currentDatabase()
     AND name IN ('events', 'rollup_1d', 'event_conflicts', 'report_slices', 'report_coverage');
 
+-- server_version
+SELECT version() AS version;
+
 -- server_time
 SELECT toUnixTimestamp64Milli(now64(3)) AS now_ms;

@@ -116,5 +116,8 @@ FROM unnest(CAST(:bases AS TEXT[]), CAST(:currencies AS TEXT[]), CAST(:days AS T
     AS given (base, currency, day, rate)
 ON CONFLICT (organization_id, base, currency, day) DO UPDATE SET rate = excluded.rate;
 
+-- server_version
+SELECT current_setting('server_version') AS version;
+
 -- server_time
 SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now_us;
