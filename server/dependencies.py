@@ -157,7 +157,8 @@ class Call:
         strong = response.headers.get("etag", "").startswith('"')
         if len(response.body) < GZIP_FROM_BYTES or strong or "content-encoding" in response.headers:
             return response
-        response.headers["vary"] = "Accept-Encoding, Authorization"
+        if "accept-encoding" not in response.headers.get("vary", "").lower():
+            response.headers["vary"] = "Accept-Encoding, Authorization"
         if _GZIP.search(self.request.headers.get("accept-encoding", "")):
             response.body = gzip.compress(response.body, 1, mtime=0)  # level 5: a tenth smaller in three times the time
             response.headers["content-encoding"] = "gzip"

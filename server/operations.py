@@ -30,6 +30,7 @@ PROBLEMS = {
     401: "Not signed in, or the token holds no longer.",
     403: "Signed in, and not allowed.",
     404: "No such object, or one of another organization.",
+    406: "The answer has none of the forms in `Accept`.",
     408: "The body did not arrive in time.",
     409: "The object's state does not allow this.",
     412: "The object changed since it was read.",

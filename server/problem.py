@@ -72,6 +72,7 @@ _TITLES = {
     "not_signed_in": "Not signed in",
     "forbidden": "Not allowed",
     "not_found": "No such object",
+    "not_acceptable": "The answer has no such form",
     "conflict": "The object's state does not allow this",
     "precondition_failed": "The object has changed",
     "precondition_required": "If-Match is missing",

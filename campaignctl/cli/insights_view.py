@@ -6,7 +6,9 @@ from typing import Any
 
 from campaignctl.cli.output import Column, Kind, Table
 from campaignctl.cli.plot import bars
+from campaignctl.domain.insight_members import group_members
 from campaignctl.errors import FieldError, InvalidInput
+from campaignctl.services.insight_exports import csv_table
 
 _METRICS: dict[str, tuple[Kind, int]] = {
     # how it looks, and how early it gives way to a narrow terminal
@@ -22,24 +24,17 @@ _METRICS: dict[str, tuple[Kind, int]] = {
     "cvr": (Kind.PERCENT, 8),
     "roas": (Kind.RATIO, 4),
 }
-_PERIOD = ("period_start", "period_end", "partial")
-_DIMENSION_MEMBERS = {"ad_group": "ad_group_id", "ad": "ad_id", "campaign": "campaign_id"}
-
-
-def dimensions(answer: Mapping[str, Any]) -> list[str]:
-    """The members that tell the rows of one period apart, in the order asked."""
-    return [_DIMENSION_MEMBERS.get(name, name) for name in answer["group_by"]]
 
 
 def as_rows(answer: Mapping[str, Any]) -> Table:
-    """Every member of every row, as in the REST body."""
-    names = [*_PERIOD, *dimensions(answer), *_METRICS, "source", "finality"]
-    return Table([Column(name) for name in names], [[row.get(name) for name in names] for row in answer["rows"]])
+    """Every member of every row, as in the REST body, and what its numbers are in: the file of the API."""
+    names, rows = csv_table(answer)
+    return Table([Column(name) for name in names], rows)
 
 
 def as_report(answer: Mapping[str, Any]) -> Table:
     """One line a row, the totals below, and below them what it is compared with."""
-    groups = dimensions(answer)
+    groups = group_members(answer)
     columns = [
         Column("period", Kind.ID),
         *(Column(name, Kind.ID) for name in groups),
@@ -103,7 +98,7 @@ def as_bars(answer: Mapping[str, Any], metric: str, width: int) -> str:
     """The metric of each row as a bar; a value that cannot be told has none."""
     if metric not in _METRICS:
         raise InvalidInput([FieldError("--metric", f"must be one of {', '.join(_METRICS)}")], code="usage")
-    groups = dimensions(answer)
+    groups = group_members(answer)
     granularity = str(answer["granularity"])
     labels = [" ".join([_period(row, granularity), *(str(row.get(g)) for g in groups)]) for row in answer["rows"]]
     return f"{metric}\n" + bars(labels, [row[metric] for row in answer["rows"]], width)

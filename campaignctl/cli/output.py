@@ -5,24 +5,22 @@ decoded body. Text that came from outside (names, ids) is never trusted: control
 spreadsheet sees no formula, and no markup is interpreted.
 """
 
-import csv
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TextIO
 
-import msgspec
-
 from campaignctl.cli.formats import Format
+from campaignctl.tabular import csv_text, raw_items
+from campaignctl.tabular import decode as decode
 from campaignctl.telemetry import one_line
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _C1_BYTES = re.compile(rb"\xc2[\x80-\x9f]")
 """U+0080..U+009F in UTF-8: JSON leaves them raw, and some terminals obey them as they obey ESC."""
 _UNLIMITED = 100_000
@@ -90,7 +88,7 @@ class Output:
             case Format.JSON:
                 self._write_json(body)
             case Format.NDJSON:
-                for line in _raw_items(body, items):
+                for line in [body] if items is None else raw_items(body, items):
                     self._write_json(line)
             case Format.CSV:
                 self._stdout.write(as_csv(table(decode(body))))
@@ -129,33 +127,8 @@ class Output:
             self.note(f"note: left out at this width: {', '.join(hidden)} (-o csv shows all)")
 
 
-def decode(body: bytes) -> Any:
-    """The JSON value with every number exact."""
-    return json.loads(body, parse_float=Decimal)
-
-
 def as_csv(table: Table) -> str:
-    """RFC 4180 with a header; numbers as they are in JSON, text that a spreadsheet would compute in a leading quote."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.name for column in table.columns)
-    writer.writerows([_csv_cell(value) for value in row] for row in table.rows)
-    return text.getvalue()
-
-
-def _csv_cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case Decimal():
-            return format(value, "f")
-        case str():
-            return one_line("'" + value if value.startswith(_FORMULA_STARTS) else value)
-    return one_line(json.dumps(value, default=str))
+    return csv_text([column.name for column in table.columns], table.rows)
 
 
 def as_table(table: Table, width: int, *, color: bool) -> tuple[str, list[str]]:
@@ -251,11 +224,3 @@ def _width(stdout: TextIO) -> int:
         return os.get_terminal_size(stdout.fileno()).columns or _UNLIMITED
     except (OSError, ValueError):
         return _UNLIMITED
-
-
-def _raw_items(body: bytes, items: str | None) -> Iterable[bytes]:
-    """The items' own bytes: cutting keeps every number as the server wrote it."""
-    if items is None:
-        return [body]
-    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return [bytes(item) for item in msgspec.json.decode(members[items], type=list[msgspec.Raw])]

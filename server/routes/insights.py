@@ -1,4 +1,4 @@
-"""Insights of one campaign, and of several together."""
+"""Insights of one campaign, and of several together: as JSON, or their rows as a file."""
 
 import re
 from enum import StrEnum
@@ -9,9 +9,13 @@ from starlette.responses import Response
 from campaignctl.domain.insights import Compare, Dimension, Fill, Metric, Order, Ratio, Source
 from campaignctl.domain.periods import Granularity, WeekStart
 from campaignctl.domain.platforms import Platform
+from campaignctl.services.insight_exports import INSTALL_HINT, ExportForm, arrow_is_installed, exported, file_name
 from campaignctl.services.insights import InsightAnswer
+from campaignctl.tabular import decode
 from server.dependencies import Call
+from server.negotiation import best_media_type
 from server.operations import Answer, Operation, Param, Schema, serves_waiting
+from server.problem import HttpError, Problem
 from server.routes.campaigns import CAMPAIGN_ID, CURSOR, LINK_HEADER
 from server.schemas import CampaignInsights, SeveralInsights
 from server.waiting import Waits
@@ -20,6 +24,27 @@ router = APIRouter(prefix="/api/v1")
 
 # In a JSON text no string can hold these very bytes: its quotes would be escaped.
 _NEXT_CURSOR = re.compile(rb'"next_cursor": "([^"\\]+)"')
+_JSON = "application/json"
+_FORMS = {
+    "text/csv": ExportForm.CSV,
+    "application/x-ndjson": ExportForm.NDJSON,
+    "application/vnd.apache.parquet": ExportForm.PARQUET,
+    "application/vnd.apache.arrow.stream": ExportForm.ARROW,
+}
+_FILE: Schema = {"type": "string", "format": "binary"}
+_FILES: dict[str, Schema] = {
+    "text/csv": {"type": "string"},
+    "application/x-ndjson": {"type": "string"},
+    "application/vnd.apache.parquet": _FILE,
+    "application/vnd.apache.arrow.stream": _FILE,
+}
+_FORMS_TEXT = (
+    "JSON by default; with `Accept` the rows of the page as a file: `text/csv` (with the columns `currency` and "
+    "`timezone`), `application/x-ndjson`, `application/vnd.apache.parquet` or `application/vnd.apache.arrow.stream` "
+    "(money, conversions and ratios as decimal128(38, 6); zone, currency, totals and warnings in the metadata of the "
+    "schema). Every form is made of the same answer. Other media types, and the last two where pyarrow is not "
+    "installed on the server, are 406."
+)
 _DAY = {"type": "string", "format": "date"}
 _WORD = {"type": "string"}
 
@@ -55,6 +80,10 @@ _HEADERS = {
     "ETag": "Changes when the answer does.",
     "X-Cache": "Who answered: `l1` (this process), `l2` (Redis), `miss` (the store), `stale` while a store is away.",
     "Age": "Seconds since it was computed.",
+    "Content-Disposition": "Of a file: its name.",
+    "X-Currency": "Of a file: the currency of its amounts.",
+    "X-Timezone": "Of a file: the zone of its days and hours.",
+    "X-Warnings": "Of a file: the codes of the answer's warnings, where there are any.",
     **LINK_HEADER,
 }
 
@@ -76,19 +105,21 @@ async def _wait(call: Call) -> None:
         id="getCampaignInsights",
         tag="insights",
         summary="A campaign's numbers",
+        description=_FORMS_TEXT,
         params=(CAMPAIGN_ID, *PARAMS, _CONDITION),
         answers={
-            200: Answer("Rows, totals and what to know of them.", {"application/json": CampaignInsights}, _HEADERS),
+            200: Answer("Rows, totals and what to know of them.", {_JSON: CampaignInsights, **_FILES}, _HEADERS),
             304: Answer("The copy still holds."),
         },
-        problems=(404,),
+        problems=(404, 406),
     ),
     must_wait=_asks_to_wait,
     wait=_wait,
 )
 def campaign_insights(call: Call) -> Response:
+    form = _wanted_form(call)
     found = call.app.insights.run(call.query, call.actor, campaign_id=call.id_in_path("campaign_id"))
-    return _answer(call, found)
+    return _answer(call, found, form)
 
 
 @serves_waiting(
@@ -99,29 +130,60 @@ def campaign_insights(call: Call) -> Response:
         id="getInsights",
         tag="insights",
         summary="The numbers of several campaigns together",
+        description=_FORMS_TEXT,
         params=(_CAMPAIGNS, *PARAMS, _CONDITION),
         answers={
-            200: Answer("Rows, totals and what to know of them.", {"application/json": SeveralInsights}, _HEADERS),
+            200: Answer("Rows, totals and what to know of them.", {_JSON: SeveralInsights, **_FILES}, _HEADERS),
             304: Answer("The copy still holds."),
         },
-        problems=(404,),
+        problems=(404, 406),
     ),
     must_wait=_asks_to_wait,
     wait=_wait,
 )
 def insights(call: Call) -> Response:
-    return _answer(call, call.app.insights.run(call.query, call.actor))
+    form = _wanted_form(call)
+    return _answer(call, call.app.insights.run(call.query, call.actor), form)
 
 
-def _answer(call: Call, found: InsightAnswer) -> Response:
+def _wanted_form(call: Call) -> ExportForm | None:
+    """The form of file that ``Accept`` asks for, None for JSON; raises ``HttpError`` (406) when there is none such."""
+    accept = ",".join(call.request.headers.getlist("accept"))
+    possible = [name for name, form in _FORMS.items() if not form.needs_arrow or arrow_is_installed()]
+    media_type = best_media_type(accept, (_JSON, *possible))
+    if media_type is not None:
+        return _FORMS.get(media_type)
+    if best_media_type(accept, tuple(_FORMS)) is not None:
+        detail, hint = "this server cannot write Parquet and Arrow: pyarrow is missing", INSTALL_HINT
+    else:
+        detail, hint = "there is no such form of insights", f"Accept one of {', '.join((_JSON, *_FORMS))}"
+    raise HttpError(Problem(406, "not_acceptable", detail, hint=hint))
+
+
+def _answer(call: Call, found: InsightAnswer, form: ExportForm | None) -> Response:
+    etag = found.etag if form is None else f'{found.etag[:-1]}-{form}"'
     headers = {
-        "ETag": f"W/{found.etag}",  # the same answer may leave packed or plain
+        "ETag": f"W/{etag}",  # the same answer may leave packed or plain
         "Cache-Control": "private, no-cache",
-        "Vary": "Accept-Encoding, Authorization",
+        "Vary": "Accept, Accept-Encoding, Authorization",
         "X-Cache": found.cache,
         "Age": str(int(found.age_s)),
     }
-    if call.has(found.etag):
+    if call.has(etag):
         return call.unchanged(headers)
     cursor = _NEXT_CURSOR.search(found.body)
-    return call.answer(found.body, headers=headers | call.next_link(cursor[1].decode() if cursor else None))
+    headers |= call.next_link(cursor[1].decode() if cursor else None)
+    return call.answer(found.body, headers=headers) if form is None else _file(found.body, form, headers)
+
+
+def _file(body: bytes, form: ExportForm, headers: dict[str, str]) -> Response:
+    answer = decode(body)
+    headers |= {
+        "Content-Disposition": f'attachment; filename="{file_name(answer, form)}"',
+        "X-Currency": answer["currency"],
+        "X-Timezone": answer["timezone"],
+    }
+    if answer["warnings"]:
+        headers["X-Warnings"] = ", ".join(warning["code"] for warning in answer["warnings"])
+    media_type = next(name for name, known in _FORMS.items() if known is form)
+    return Response(exported(body, form), headers=headers, media_type=media_type)
