@@ -30,6 +30,7 @@ from campaignctl.services.clock_skew import ClockComparison
 from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.credentials import CredentialVault
 from campaignctl.services.dead_letters import DeadLetters
+from campaignctl.services.erasure import ErasureService, LogRetention
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.fetch_accounts import AccountFetcher
 from campaignctl.services.fetching import FetchService
@@ -98,6 +99,7 @@ class App:
     api_keys: ApiKeyService
     audit: AuditService
     campaigns: CampaignService
+    erasure: ErasureService
     rates: RateService
     idempotency: IdempotencyService
     insights: InsightService
@@ -423,6 +425,7 @@ def _build(
     insights = InsightService(
         analytics, analytics, metadata, cache, clock, rules=insight_rules, cursor_key=jwt_key.encode()
     )
+    kept = LogRetention(event_log, topic=kafka.events_topic, dead_letter_topic=kafka.dead_letter_topic)
     return App(
         settings=settings,
         clock=clock,
@@ -449,6 +452,7 @@ def _build(
         api_keys=ApiKeyService(metadata, clock),
         audit=AuditService(metadata, clock),
         campaigns=campaigns,
+        erasure=ErasureService(campaigns, metadata, insights, kept, clock),
         rates=RateService(metadata),
         idempotency=IdempotencyService(metadata),
         insights=insights,

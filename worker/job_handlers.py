@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.jobs import JobKind
+from campaignctl.services.erasure import EraseHandler
 from campaignctl.services.fetching import FetchHandler
 from campaignctl.services.jobs import JobHandler
 from campaignctl.services.letter_replay import LetterReplay
@@ -22,6 +23,9 @@ def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
         ),
         JobKind.REPLAY: LetterReplay(
             app.dead_letters, app.event_log, app.metadata, app.intake, events_topic=topic, clock=app.clock
+        ),
+        JobKind.ERASE: EraseHandler(
+            app.analytics, app.event_log, app.erasure.retention, topic=topic, group=app.settings.kafka.group_id
         ),
         JobKind.FETCH: FetchHandler(app.metadata, app.fetcher, app.clock),
     }

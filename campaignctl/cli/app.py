@@ -60,7 +60,7 @@ COMMANDS = (
     Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("fetch", "campaignctl.cli.fetch", "Fetch a campaign's reports from the platforms.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),
-    Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create and change campaigns.", _MANAGE),
+    Entry("campaigns", "campaignctl.cli.campaigns", "List, show, create, change and erase campaigns.", _MANAGE),
     Entry("reaggregate", "campaignctl.cli.reaggregate", "Make a campaign's sums equal its raw records again.", _MANAGE),
     Entry("jobs", "campaignctl.cli.jobs", "List, show, await and cancel jobs.", _MANAGE),
     Entry("accounts", "campaignctl.cli.accounts", "Connect, list, check and remove accounts on ad platforms.", _MANAGE),

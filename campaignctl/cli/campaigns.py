@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.cli.exit_codes import Declined
+from campaignctl.cli.invocation import ask, examples, invocation_of, is_interactive, new_app
+from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from campaignctl.cli.output import Table
 
-app = new_app("List, show, create and change campaigns.")
+app = new_app("List, show, create, change and erase campaigns.")
 
 PATH = "/api/v1/campaigns"
 _WRITABLE = (
@@ -143,6 +145,48 @@ def update(
         headers = {"If-Match": before.headers["ETag"]}
         body = connection.api.put(f"{PATH}/{campaign}", wanted, headers=headers).content
     invocation.out().answer(body, _one, items=None)
+
+
+@app.command(
+    epilog=examples(
+        "campaignctl campaigns delete 42", "campaignctl campaigns delete 42 --confirm 'Spring sale' --wait -o json"
+    )
+    + "\n\n\b\nNothing answers the campaign from then on, and nothing brings it back. The receipt stays with the job.\n"
+)
+def delete(
+    context: typer.Context,
+    campaign: Id,
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="NAME", help="The campaign's name, instead of typing it.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Wait = None,
+    timeout: Timeout = None,
+) -> None:
+    """Erase a campaign with all its events, for good."""
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    with connect(invocation) as connection:
+        known = decode(connection.api.get(f"{PATH}/{campaign}").content)
+        if not yes:
+            invocation.out().note(
+                f"campaign {campaign} ({known['name']}): its settings, events, sums, conflicts and dead letters go for"
+                " good; what the event log keeps goes with its retention, and is never counted again"
+            )
+            _confirm_name(known["name"], confirm)
+        body = connection.api.delete(f"{PATH}/{campaign}").content
+        follow(invocation, connection, body, wait=wait, timeout_s=timeout)
+
+
+def _confirm_name(name: str, typed: str | None) -> None:
+    if typed is None:
+        if not is_interactive():
+            raise Declined("nothing was erased, as there is no terminal to ask on", hint="add --confirm NAME, or --yes")
+        typed = ask("Type the campaign's name to erase it", flag="--confirm")
+    if typed != name:
+        raise Declined("nothing was erased: that is not the campaign's name")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,8 @@ class ConflictFilter:
     """Copies that the log took at or after it."""
     until_ms: int | None = None
     """Copies that the log took before it."""
+    left_out: Sequence[int] = ()
+    """Campaigns that are not meant, whatever else is."""
 
 
 class ConflictStore(Protocol):

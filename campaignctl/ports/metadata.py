@@ -16,6 +16,7 @@ from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, Pla
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.accounts import AccountRecords
+from campaignctl.ports.erasures import ErasureLookup, ErasureStore
 from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.letters import LetterReplayStore
 from campaignctl.ports.membership import MembershipStore
@@ -39,7 +40,7 @@ class CampaignFacts:
     """Rises whenever something of the campaign landed in analytics: part of every cache key."""
 
 
-class CampaignFactsStore(Protocol):
+class CampaignFactsStore(ErasureLookup, Protocol):
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         """Facts of those that exist, marking each as having events.
 
@@ -370,6 +371,7 @@ class MetadataStore(
     LetterReplayStore,
     AccountRecords,
     Versioned,
+    ErasureStore,
     Protocol,
 ):
     """All of it: what an adapter implements."""

@@ -56,7 +56,8 @@ class ConflictService:
         # Copies are at full milliseconds: one at or after 1.5 ms is one at or after 2 ms.
         since_ms = None if since_us is None else -(-since_us // 1_000)
         until_ms = None if until_us is None else -(-until_us // 1_000)
-        wanted = ConflictFilter(self._campaigns(actor, campaign_id), since_ms, until_ms)
+        erased = tuple(self._metadata.erased_campaigns())
+        wanted = ConflictFilter(self._campaigns(actor, campaign_id), since_ms, until_ms, erased)
         found = [] if wanted.campaign_ids == () else self._store.list_conflicts(wanted, before, limit + 1)
         page = self._cursors.page(found, limit, lambda one: _flat(one.place), filters)
         return Page(tuple(self._with_counted(page.items)), page.next_cursor)

@@ -37,6 +37,8 @@ _RULES_VERSION = 2
 _IDS_END = 2**63
 _NO_CAMPAIGN = 0
 _CAMPAIGNS_AT_ONCE = 10_000
+ERASURES_KNOWN_WITHIN_S = 1.0
+"""A batch that is prepared so long after a campaign's erasure has no row of it."""
 
 
 def topic_number(topic: Topic) -> int:
@@ -69,6 +71,8 @@ class BatchCounts:
     copies: int = 0
     conflicts: int = 0
     rerouted: int = 0
+    erased: int = 0
+    """Records of erased campaigns that the log took before the erasure."""
     own_records: int = 0
     """Records of the product's own that do nothing: damaged, or of a kind or version that is not known here."""
     slices_by_platform: Counter[str] = field(default_factory=Counter)
@@ -158,6 +162,8 @@ class Ingestor:
         self._deduplicator = Deduplicator(store, window_days=window_days, max_future_s=limits.max_future_s)
         self._local_days = LocalDays()
         self._claimed: dict[int, CampaignFacts] = {}
+        self._erased_at_ms: dict[int, float] = {}
+        self._looked_for_erased_s = -ERASURES_KNOWN_WITHIN_S
         self.code = hashlib.sha256(repr((_RULES_VERSION, limits, window_days)).encode()).hexdigest()[:8]
         """Names the rules that make rows of records: a replay under other rules may make other rows."""
 
@@ -196,6 +202,7 @@ class Ingestor:
         """
         source = OffsetRange(topic_number(topic), batch.records.partition, batch.start, batch.end)
         counts = BatchCounts()
+        self._learn_erasures()
         kinds = own_kinds(batch.records.headers)
         reports = _reports(batch.records, kinds, source, counts)
         records = _event_records(batch.records, kinds, refused_before)
@@ -207,7 +214,9 @@ class Ingestor:
         candidates = _candidates(columns, records)
         verdicts = self._deduplicator.judge(candidates, window, source)
 
-        rejects = sorted([*rejects, *unknown], key=lambda reject: reject.index)
+        refused = sorted([*rejects, *unknown], key=lambda reject: reject.index)
+        rejects = [reject for reject in refused if not self._is_erased(reject, records)]
+        counts.erased = len(refused) - len(rejects)
         counts.events_by_platform = Counter(columns.platform)
         counts.rejected_by_reason = Counter(reject.reason.value for reject in rejects)
         counts.copies = len(columns) - int(verdicts.counted.sum())
@@ -232,6 +241,23 @@ class Ingestor:
             window.add(batch.keys, batch.rows.fingerprint, np.asarray(batch.rows.times_ms, dtype=np.int64))
         if batch.last_time_ms is not None:
             window.forget_before(batch.last_time_ms)
+
+    def _learn_erasures(self) -> None:
+        """Forget the campaigns that have been erased: their events are those of an unknown campaign."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_for_erased_s >= ERASURES_KNOWN_WITHIN_S:
+            erased = self._metadata.erased_campaigns()
+            self.forget_campaigns(erased)
+            self._erased_at_ms = {campaign_id: at.timestamp() * 1_000 for campaign_id, at in erased.items()}
+            self._looked_for_erased_s = now_s
+
+    def _is_erased(self, reject: Reject, records: _Records) -> bool:
+        """Whether the record went with its campaign: a dead letter of it would keep what was erased.
+
+        What the log takes later is refused as any other record.
+        """
+        erased_at_ms = self._erased_at_ms.get(reject.campaign_id or _NO_CAMPAIGN)
+        return erased_at_ms is not None and bool(records.times_ms[reject.index] <= erased_at_ms)
 
     def _resolve(self, columns: EventColumns) -> _Campaigns:
         """Look up the campaigns; only known ones are remembered, so that one made a moment ago is known."""

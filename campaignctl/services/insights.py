@@ -108,6 +108,10 @@ class InsightService:
                 raise
             return self._answer(entry, "stale")
 
+    def forget_campaign(self, campaign_id: int) -> None:
+        """Give no last answer about the campaign any more; it has been erased."""
+        self._last.forget(campaign_id)
+
     def _query(self, parameters: Mapping[str, Sequence[str]], scope: Scope, *, several: bool) -> InsightQuery:
         return parse_query(
             parameters,

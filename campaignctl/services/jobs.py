@@ -79,6 +79,12 @@ class JobService:
         actor.require(Role.ADMIN if job.kind is JobKind.ERASE else Role.OPERATOR)
         if job.status.is_final:
             raise _finished(job)
+        if job.kind is JobKind.ERASE:
+            raise Conflict(
+                f"job {job.id} cannot be cancelled: what it removes has been erased already",
+                hint=f"wait for it: campaignctl jobs wait {job.id}",
+                code="not_cancellable",
+            )
         after = self._metadata.request_cancel(job_id)
         if after is None:
             raise _missing(job_id)

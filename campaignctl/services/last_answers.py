@@ -60,8 +60,19 @@ class LastAnswers(Generic[_T]):
                 self._scopes[asked] = facts
 
     def remembered(self, asked: _T) -> Mapping[int, CampaignFacts] | None:
+        """The campaigns of a question, unless one of them has been erased."""
         with self._lock:
-            return self._scopes.get(asked)
+            facts = self._scopes.get(asked)
+        if facts is None or any(self._cache.get(_erased_key(campaign_id)) for campaign_id in facts):
+            return None
+        return facts
+
+    def forget(self, campaign_id: int) -> None:
+        """Give no answer about the campaign any more, whichever process sharing the cache is asked."""
+        with self._lock:
+            for asked in [asked for asked, facts in self._scopes.items() if campaign_id in facts]:
+                del self._scopes[asked]
+        self._cache.put(_erased_key(campaign_id), b"1", KEPT_S)
 
     def keep(self, key: str, entry: bytes) -> None:
         self._cache.put(key, entry, KEPT_S)
@@ -78,6 +89,10 @@ class LastAnswers(Generic[_T]):
             return None
         more = b"" if tail.startswith(b"]") else b", "
         return pack(computed_at, b"".join((head, found, _warning(computed_at), more, tail)))
+
+
+def _erased_key(campaign_id: int) -> str:
+    return f"erased campaign {campaign_id}"
 
 
 def _warning(computed_at: datetime) -> bytes:

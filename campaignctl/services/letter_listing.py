@@ -38,15 +38,19 @@ class ListedLetter:
 
 
 class Visibility:
-    """Which letters an actor may see, as of now."""
+    """Which letters an actor may see, as of now: none that was there when its campaign was erased."""
 
     def __init__(self, actor: Actor, metadata: CampaignFactsStore) -> None:
         self._organization_id = actor.organization_id
+        self._erased = metadata.erased_campaigns()
         self._campaigns: Collection[int] = ()
         if self._organization_id is not None:
             self._campaigns = frozenset(metadata.campaign_ids(self._organization_id))
 
     def sees(self, letter: DeadLetter) -> bool:
+        erased_at = self._erased.get(letter.campaign_id or 0)
+        if erased_at is not None and letter.at <= erased_at:
+            return False
         if self._organization_id is None:
             return True
         if isinstance(letter.origin, FromRequest):

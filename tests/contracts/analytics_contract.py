@@ -37,6 +37,7 @@ from campaignctl.ports.analytics import (
     SumsQuestion,
 )
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
+from campaignctl.ports.erasures import CampaignRows, RemovalStore
 from campaignctl.ports.reports import ArrivalStore, ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from campaignctl.ports.verification import VerificationStore
@@ -79,6 +80,7 @@ class Store(
     EventStore,
     ConflictStore,
     VerificationStore,
+    RemovalStore,
     InsightStore,
     ReportStore,
     ArrivalStore,
@@ -128,6 +130,28 @@ class AnalyticsContract:
         assert store.newest_events([1, 2]) == {}
         store.append_events(event_rows([]), "nothing")
         store.reconcile_rollup({}, WINDOW_MS, "nothing")
+
+    def test_a_campaign_is_removed_whole_and_no_other(self, harness: Harness) -> None:
+        store = harness.open()
+        rows = [row(n, event_id=f"e{n}", campaign_id=1 + n % 2) for n in range(40)]
+        store.append_events(event_rows(rows), "batch")
+        copies = ConflictRows([1, 2], ["e0", "e1"], [5, 6], [b"{1}", b"{2}"], [50, 51], [1_000, 2_000], TOPIC,
+                              PARTITION)  # fmt: skip
+        store.append_conflicts(copies, "copies")
+        held = {campaign_id: store.rows_of_campaign(campaign_id) for campaign_id in (1, 2, 3)}
+        assert (held[1].events, held[1].conflicts, held[3]) == (20, 1, CampaignRows(0, 0, 0))
+        assert held[1].rollup_rows > 0
+        store.remove_campaign(1)
+        store.remove_campaign(1)
+        store.remove_campaign(3)
+        assert not store.rows_of_campaign(1)
+        assert store.rows_of_campaign(2) == held[2]
+        assert store.raw_rows_by_campaign() == {2: 20}
+        assert store.rollup_differences(2, 0) == store.rollup_differences(1, 0) == []
+        assert [one.campaign_id for one in store.list_conflicts(ConflictFilter(), None, 10)] == [2]
+        assert store.list_conflicts(ConflictFilter(left_out=(2, 9)), None, 10) == []
+        store.append_events(event_rows(rows), "batch")  # the token is remembered: nothing comes back by it
+        assert not store.rows_of_campaign(1)
 
     def test_conflicts_are_listed_with_what_counted(self, harness: Harness) -> None:
         store = harness.open()

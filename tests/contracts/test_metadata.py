@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.services.schema import SchemaService
 from tests.contracts.accounts_contract import AccountsContract
+from tests.contracts.erasures_contract import ErasuresContract
 from tests.contracts.jobs_contract import JobsContract
 from tests.contracts.membership_contract import MembershipContract
 from tests.contracts.metadata_contract import Harness, MetadataContract, StillClock
@@ -91,3 +92,7 @@ class TestMembership(MembershipContract):
 
 class TestAccounts(AccountsContract):
     """See ``AccountsContract``."""
+
+
+class TestErasures(ErasuresContract):
+    """See ``ErasuresContract``."""

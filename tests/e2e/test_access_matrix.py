@@ -33,6 +33,7 @@ LEAST_ROLE = {
     "createCampaign": "analyst",
     "getCampaign": "viewer",
     "replaceCampaign": "analyst",
+    "eraseCampaign": "admin",
     "getCampaignInsights": "viewer",
     "getInsights": "viewer",
     "getCampaignRestatements": "viewer",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from campaignctl.domain.campaigns import PlatformLink
 from campaignctl.errors import Unavailable
@@ -20,6 +21,7 @@ class FakeCampaigns:
         self.asked: Counter[int] = Counter()
         self.bumps: Counter[int] = Counter()
         self.links: dict[int, list[PlatformLink]] = {}
+        self.erased: dict[int, datetime] = {}
         self.down = False
 
     def add(
@@ -39,6 +41,14 @@ class FakeCampaigns:
 
     def remove(self, campaign_id: int) -> None:
         del self.facts[campaign_id]
+
+    def erase(self, campaign_id: int, at: datetime) -> None:
+        del self.facts[campaign_id]
+        self.erased[campaign_id] = at
+
+    def erased_campaigns(self) -> dict[int, datetime]:
+        self._check()
+        return dict(self.erased)
 
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         found = self.campaign_facts(campaign_ids)

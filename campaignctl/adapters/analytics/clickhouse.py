@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.conflicts import ListedConflicts
 from campaignctl.adapters.analytics.console import Console
+from campaignctl.adapters.analytics.erasure import ErasedRows
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
 from campaignctl.adapters.analytics.landed_reports import LandedReports
@@ -21,6 +22,7 @@ _SQL = load_statements("clickhouse", "queries", "schema.sql")
 if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
     from campaignctl.ports.conflicts import ConflictStore
+    from campaignctl.ports.erasures import RemovalStore
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
     from campaignctl.ports.verification import VerificationStore
@@ -30,6 +32,7 @@ class ClickHouseAnalytics(
     LandedEvents,
     ListedConflicts,
     VerifiedEvents,
+    ErasedRows,
     LandedReports,
     EventSums,
     ReportAnswers,
@@ -69,6 +72,9 @@ if TYPE_CHECKING:
         return adapter
 
     def _is_verified(adapter: ClickHouseAnalytics) -> VerificationStore:
+        return adapter
+
+    def _removes(adapter: ClickHouseAnalytics) -> RemovalStore:
         return adapter
 
     def _lists(adapter: ClickHouseAnalytics) -> ConflictStore:

@@ -38,6 +38,7 @@ class ListedConflicts:
             {
                 "every_campaign": wanted.campaign_ids is None,
                 "campaigns": list(wanted.campaign_ids or ()),
+                "left_out": list(wanted.left_out),
                 "since_ms": min(max(wanted.since_ms or 0, 0), _LAST_MS),
                 "until_ms": _LAST_MS if wanted.until_ms is None else min(max(wanted.until_ms, 0), _LAST_MS),
                 "before_ms": place.time_ms,

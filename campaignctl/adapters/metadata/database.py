@@ -29,6 +29,7 @@ _QUERY_FILES = (
     "idempotency.sql",
     "jobs.sql",
     "letters.sql",
+    "erasures.sql",
     "accounts.sql",
 )
 

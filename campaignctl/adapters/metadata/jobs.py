@@ -27,30 +27,13 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 class JobTables(Tables):
     def add_job(self, new: NewJob, /) -> Job | JobInTheWay:
-        scope = new.scope or JobScope()
-        wanted: dict[str, Value] = {
-            "organization_id": new.organization_id,
-            "kind": new.kind.value,
-            "campaign_id": new.campaign_id,
-            "join_key": new.join_key,
-            "scoped": int(new.scope is not None),
-            "first_day": day_text(scope.first),
-            "last_day": day_text(scope.last),
-        }
+        wanted = _wanted(new)
         with self._database.writing() as tx:
             there = tx.one("find_unfinished_job", **wanted)
             if there is not None:
                 joins = new.join_key is not None and there["join_key"] == new.join_key
                 return _stored(tx, there["id"]) if joins else JobInTheWay(there["id"])
-            row = tx.one(
-                "add_job",
-                params=_text(new.params),
-                unit=new.unit,
-                created_by=new.created_by,
-                now_us=self._now_us(),
-                **wanted,
-            )
-            return _stored(tx, given(row)["id"])
+            return insert_job(tx, new, self._now_us())
 
     def job(self, job_id: int, /) -> Job | None:
         if not is_id(job_id):
@@ -147,6 +130,27 @@ class JobTables(Tables):
             "hold_job", job_id=job_id, owner=owner, now_us=now_us, lease_until_us=now_us + seconds_to_us(lease_s)
         )
         return _stored(tx, job_id) if held else None
+
+
+def insert_job(tx: Transaction, new: NewJob, now_us: int) -> Job:
+    """Queue the job, whatever else is under way."""
+    row = tx.one(
+        "add_job", params=_text(new.params), unit=new.unit, created_by=new.created_by, now_us=now_us, **_wanted(new)
+    )
+    return _stored(tx, given(row)["id"])
+
+
+def _wanted(new: NewJob) -> dict[str, Value]:
+    scope = new.scope or JobScope()
+    return {
+        "organization_id": new.organization_id,
+        "kind": new.kind.value,
+        "campaign_id": new.campaign_id,
+        "join_key": new.join_key,
+        "scoped": int(new.scope is not None),
+        "first_day": day_text(scope.first),
+        "last_day": day_text(scope.last),
+    }
 
 
 def _found(tx: Transaction, job_id: int) -> Job | None:

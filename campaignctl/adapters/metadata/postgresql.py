@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, links_by_campaign
 from campaignctl.adapters.metadata.database import from_us, is_id
+from campaignctl.adapters.metadata.erasures import ErasureTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
 from campaignctl.adapters.metadata.letters import LetterTables
@@ -40,6 +41,7 @@ class PostgreSQLMetadata(
     JobTables,
     LetterTables,
     AccountTables,
+    ErasureTables,
 ):
     """Metadata in a database that exists already; its tables are made by the first migration.
 

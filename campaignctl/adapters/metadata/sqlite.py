@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables
+from campaignctl.adapters.metadata.erasures import ErasureTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
 from campaignctl.adapters.metadata.letters import LetterTables
@@ -36,6 +37,7 @@ class SQLiteMetadata(
     JobTables,
     LetterTables,
     AccountTables,
+    ErasureTables,
 ):
     """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
 

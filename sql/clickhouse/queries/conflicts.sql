@@ -13,6 +13,7 @@ SELECT
     koff
 FROM event_conflicts
 WHERE ({every_campaign:Bool} OR campaign_id IN {campaigns:Array(UInt64)})
+    AND campaign_id NOT IN {left_out:Array(UInt64)}
     AND ktime >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
     AND ktime < fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')
     AND (toUnixTimestamp64Milli(ktime), ktopic, kpart, koff)

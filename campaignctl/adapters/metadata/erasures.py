@@ -1,0 +1,45 @@
+"""Campaigns that were erased."""
+
+from datetime import datetime
+
+from campaignctl.adapters.metadata.database import Tables, from_us, is_id
+from campaignctl.adapters.metadata.jobs import insert_job
+from campaignctl.domain.jobs import Job, JobKind
+from campaignctl.ports.jobs import NewJob
+
+
+class ErasureTables(Tables):
+    def erase_campaign(self, campaign_id: int, erased_by: int | None, /) -> Job | None:
+        if not is_id(campaign_id):
+            return None
+        now_us = self._now_us()
+        with self._database.writing() as tx:
+            row = tx.one("fetch_campaign", campaign_id=campaign_id)
+            if row is None:
+                return None
+            organization_id = row["organization_id"]
+            tx.run("lock_claims", organization_id=organization_id)
+            tx.run("remove_platform_links", campaign_id=campaign_id)
+            tx.run("remove_native_claims", campaign_id=campaign_id)
+            if not tx.run("remove_campaign", campaign_id=campaign_id, organization_id=organization_id):
+                return None  # somebody else has erased it since it was read
+            tx.run("remove_jobs_of_campaign", campaign_id=campaign_id)
+            location = f'%/campaigns/{campaign_id}"%'
+            tx.run("forget_answers_about_campaign", organization_id=organization_id, location_pattern=location)
+            new = NewJob(
+                JobKind.ERASE, organization_id, {}, campaign_id=campaign_id, created_by=erased_by, unit="tables"
+            )
+            job = insert_job(tx, new, now_us)
+            tx.run(
+                "add_erasure",
+                campaign_id=campaign_id,
+                organization_id=organization_id,
+                job_id=job.id,
+                erased_by=erased_by,
+                now_us=now_us,
+            )
+            return job
+
+    def erased_campaigns(self) -> dict[int, datetime]:
+        with self._database.reading() as tx:
+            return {row["campaign_id"]: from_us(row["erased_at_us"]) for row in tx.all("fetch_erasures")}

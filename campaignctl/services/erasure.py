@@ -1,0 +1,159 @@
+"""Erasing a campaign: from the answer on nothing knows it, and a job removes what was stored of it.
+
+The metadata store forgets the campaign and keeps for ever that it was erased. A worker that knew it learns so within
+``ERASURES_KNOWN_WITHIN_S``; what it lands of the campaign until then lies below offsets that the job waits for, so the
+removal finds all there will be. What the log keeps goes with the log's own retention: read again, it is an unknown
+campaign's and leaves nothing behind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from campaignctl.domain.jobs import Job, JobStatus, Progress
+from campaignctl.domain.users import Actor, Role
+from campaignctl.errors import NotFound, Unavailable
+from campaignctl.ports.clock import Clock
+from campaignctl.ports.erasures import CampaignRows, ErasureStore, RemovalStore
+from campaignctl.ports.event_log import EventLog, OffsetLost
+from campaignctl.services.campaigns import CampaignService
+from campaignctl.services.ingestion import ERASURES_KNOWN_WITHIN_S
+from campaignctl.services.insights import InsightService
+from campaignctl.services.jobs import JobContext, JobResult
+
+_LOOK_EVERY_S = 0.2
+_UNIT = "tables"
+_TABLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A campaign that is erased."""
+
+    job: Job
+    """Removes its rows."""
+    remains_until: Mapping[str, str | None]
+    """When the event log and the dead letters will have let go of its bytes; None: they keep records for ever."""
+
+
+class ErasureService:
+    """What an admin may do with a campaign for good."""
+
+    def __init__(
+        self,
+        campaigns: CampaignService,
+        metadata: ErasureStore,
+        insights: InsightService,
+        retention: "LogRetention",
+        clock: Clock,
+    ) -> None:
+        self._campaigns = campaigns
+        self._metadata = metadata
+        self._insights = insights
+        self._clock = clock
+        self.retention = retention
+
+    def erase(self, campaign_id: int, actor: Actor) -> Erasure:
+        """Forget the campaign now, and have its rows removed. ``NotFound``, ``Forbidden`` below admin."""
+        self._campaigns.get(campaign_id, actor)
+        actor.require(Role.ADMIN)
+        remains_until = self.retention.remains_until(self._clock.now())  # first: nothing may fail afterwards
+        job = self._metadata.erase_campaign(campaign_id, actor.user_id)
+        if job is None:
+            raise NotFound(f"there is no campaign {campaign_id}")
+        self._insights.forget_campaign(campaign_id)
+        return Erasure(job, remains_until)
+
+
+class LogRetention:
+    """How long the log keeps the bytes of what was erased."""
+
+    def __init__(self, event_log: EventLog, *, topic: str, dead_letter_topic: str) -> None:
+        self._event_log = event_log
+        self._topics = {"event_log": topic, "dead_letters": dead_letter_topic}
+
+    def remains_until(self, erased_at: datetime) -> dict[str, str | None]:
+        """When each topic may have let go of all that it had then; None where it keeps records for ever."""
+        return {what: self._gone_by(name, erased_at) for what, name in self._topics.items()}
+
+    def _gone_by(self, name: str, erased_at: datetime) -> str | None:
+        topic = self._event_log.topic(name)
+        if topic is None or topic.retention_ms < 0:
+            return None
+        return _text(erased_at + timedelta(milliseconds=topic.retention_ms))
+
+
+class EraseHandler:
+    """Removes the rows of an erased campaign. A ``JobHandler``."""
+
+    def __init__(
+        self, rows: RemovalStore, event_log: EventLog, retention: LogRetention, *, topic: str, group: str
+    ) -> None:
+        self._rows = rows
+        self._event_log = event_log
+        self._retention = retention
+        self._topic = topic
+        self._group = group
+
+    def run(self, context: JobContext, /) -> JobResult:
+        job, campaign_id = context.job, context.job.campaign_id or 0
+        context.checkpoint(Progress(0, _TABLES, _UNIT))
+        if "removed" not in context.state:
+            self._wait_until_applied(context)
+            context.checkpoint(state={"removed": _shown(self._rows.rows_of_campaign(campaign_id))})
+        self._rows.remove_campaign(campaign_id)
+        context.checkpoint(Progress(_TABLES, _TABLES, _UNIT))
+        receipt = {
+            "campaign_id": campaign_id,
+            "erased_at": _text(job.created_at),
+            "removed": context.state["removed"],
+            "remains_until": self._retention.remains_until(job.created_at),
+        }
+        return JobResult(JobStatus.SUCCEEDED, receipt)
+
+    def _wait_until_applied(self, context: JobContext) -> None:
+        """Wait until every batch has landed that was prepared by somebody who still knew the campaign."""
+        if "ends" not in context.state:
+            context.pause(2 * ERASURES_KNOWN_WITHIN_S)
+            context.checkpoint(state=self._ends())
+        while not self._is_applied(context.state):
+            context.pause(_LOOK_EVERY_S)
+            if context.state["incarnation"] != self._incarnation():  # made anew: what it was waited for is gone
+                context.checkpoint(state=self._ends())
+
+    def _ends(self) -> dict[str, object]:
+        ends = {str(partition): kept.end for partition, kept in self._event_log.watermarks(self._topic).items()}
+        return {"incarnation": self._incarnation(), "ends": ends}
+
+    def _is_applied(self, state: Mapping[str, object]) -> bool:
+        ends = state["ends"]
+        committed = self._event_log.committed(self._topic, self._group)
+        for partition, kept in self._event_log.watermarks(self._topic).items():
+            end = int(ends.get(str(partition), 0)) if isinstance(ends, Mapping) else 0
+            done = committed.get(partition)
+            applied = max(kept.start, 0 if done is None else done.offset)
+            if applied < end and self._has_records(partition, applied, end):
+                return False
+        return True
+
+    def _has_records(self, partition: int, start: int, end: int) -> bool:
+        """Whether there are records left to apply: a transaction's marks take offsets and are none."""
+        try:
+            records = self._event_log.read(self._topic, partition, start, 1)
+        except OffsetLost:
+            return True
+        return bool(records.offsets) and records.offsets[0] < end
+
+    def _incarnation(self) -> str:
+        topic = self._event_log.topic(self._topic)
+        if topic is None:
+            raise Unavailable(f"The event log has no topic {self._topic}.", service="event_log", code="topic_missing")
+        return topic.incarnation
+
+
+def _shown(rows: CampaignRows) -> dict[str, object]:
+    return {"events": rows.events, "rollup_rows": rows.rollup_rows, "conflicts": rows.conflicts}
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

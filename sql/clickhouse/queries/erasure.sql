@@ -1,0 +1,22 @@
+-- What is asked and removed of one campaign.
+
+-- campaign_rows
+SELECT sum(e) AS events, sum(r) AS rollup_rows, sum(c) AS conflicts
+FROM
+(
+    SELECT toInt64(count()) AS e, toInt64(0) AS r, toInt64(0) AS c
+    FROM events WHERE campaign_id = {campaign:UInt64}
+    UNION ALL
+    SELECT toInt64(0), toInt64(count()), toInt64(0) FROM rollup_1d WHERE campaign_id = {campaign:UInt64}
+    UNION ALL
+    SELECT toInt64(0), toInt64(0), toInt64(count()) FROM event_conflicts WHERE campaign_id = {campaign:UInt64}
+);
+
+-- remove_events
+ALTER TABLE events DELETE WHERE campaign_id = {campaign:UInt64} SETTINGS mutations_sync = 2;
+
+-- remove_rollup
+ALTER TABLE rollup_1d DELETE WHERE campaign_id = {campaign:UInt64} SETTINGS mutations_sync = 2;
+
+-- remove_conflicts
+ALTER TABLE event_conflicts DELETE WHERE campaign_id = {campaign:UInt64} SETTINGS mutations_sync = 2;

@@ -1,0 +1,90 @@
+"""What every store of erasures must do, written against the port alone; ``harness`` is ``metadata_contract``'s."""
+
+from dataclasses import replace
+
+import pytest
+
+from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, PlatformLink
+from campaignctl.domain.jobs import Job, JobKind, JobStatus
+from campaignctl.domain.platforms import Platform
+from campaignctl.ports.jobs import JobFilter, LeaseState, NewJob
+from campaignctl.ports.metadata import IdempotencyScope, MetadataStore, StoredAnswer
+from tests.contracts.metadata_contract import Harness, at_once
+
+LINK = PlatformLink(Platform.META, "act_1", "77", LinkLevel.CAMPAIGN)
+
+
+class ErasuresContract:
+    @pytest.fixture
+    def metadata(self, harness: Harness) -> MetadataStore:
+        return harness.open()
+
+    @pytest.fixture
+    def organization(self, metadata: MetadataStore) -> int:
+        return metadata.ensure_organization("Ads")
+
+    def made(self, metadata: MetadataStore, organization: int, name: str = "Spring") -> Campaign:
+        draft = replace(CampaignDraft(name=name), platforms=(LINK,))
+        campaign = metadata.add_campaign(organization, draft)
+        assert isinstance(campaign, Campaign)
+        return campaign
+
+    def test_an_erased_campaign_is_as_if_it_never_was(
+        self, harness: Harness, metadata: MetadataStore, organization: int
+    ) -> None:
+        campaign = self.made(metadata, organization)
+        assert metadata.claim_for_events([campaign.id])
+        assert metadata.erased_campaigns() == {}
+        job = metadata.erase_campaign(campaign.id, 3)
+        assert job is not None
+        assert (job.kind, job.campaign_id, job.status) == (JobKind.ERASE, campaign.id, JobStatus.QUEUED)
+        assert (job.organization_id, job.created_by) == (organization, 3)
+        assert metadata.campaign(campaign.id) is None
+        assert metadata.campaign_ids(None) == []
+        assert metadata.campaign_facts([campaign.id]) == metadata.claim_for_events([campaign.id]) == {}
+        assert metadata.links_of([campaign.id]) == {}
+        assert metadata.erased_campaigns() == harness.open().erased_campaigns() == {campaign.id: harness.clock.now()}
+        assert metadata.erase_campaign(campaign.id, 3) is None
+
+    def test_its_claims_are_free_and_its_id_is_not(self, metadata: MetadataStore, organization: int) -> None:
+        campaign = self.made(metadata, organization)
+        metadata.erase_campaign(campaign.id, None)
+        assert self.made(metadata, organization, "Next").id > campaign.id
+
+    def test_its_jobs_go_and_those_of_others_stay(self, metadata: MetadataStore, organization: int) -> None:
+        campaign = self.made(metadata, organization)
+        jobs = [
+            metadata.add_job(NewJob(JobKind.REAGGREGATE, organization, {}, campaign_id=number))
+            for number in (campaign.id, campaign.id + 1)
+        ]
+        claimed = metadata.claim_job([JobKind.REAGGREGATE], "me", 30.0)
+        assert claimed == jobs[0] or isinstance(claimed, Job)
+        erasing = metadata.erase_campaign(campaign.id, None)
+        assert erasing is not None
+        assert claimed is not None
+        assert metadata.renew_job(claimed.id, "me", 30.0) is LeaseState.LOST
+        assert [job.id for job in metadata.list_jobs(JobFilter(campaign_id=campaign.id), None, 10)] == [erasing.id]
+        assert len(metadata.list_jobs(JobFilter(campaign_id=campaign.id + 1), None, 10)) == 1
+
+    def test_no_kept_answer_shows_it(self, metadata: MetadataStore, organization: int) -> None:
+        campaign, others = self.made(metadata, organization), range(10, 12)
+        scopes = {number: IdempotencyScope(organization, 1, f"key {number}") for number in (campaign.id, *others)}
+        for number, scope in scopes.items():
+            assert metadata.claim_key(scope, "body", 60, 3_600) is None
+            headers = (("location", f"/api/v1/campaigns/{number}"),)
+            metadata.keep_answer(scope, StoredAnswer(201, headers, b"{}"))
+        metadata.erase_campaign(campaign.id, None)
+        kept = {number: metadata.claim_key(scope, "body", 60, 3_600) for number, scope in scopes.items()}
+        assert [number for number, held in kept.items() if held is None] == [campaign.id]
+
+    @pytest.mark.parametrize("campaign_id", [0, 5, 2**63, 10**30])
+    def test_what_is_not_there_cannot_be_erased(self, metadata: MetadataStore, campaign_id: int) -> None:
+        assert metadata.erase_campaign(campaign_id, None) is None
+        assert metadata.erased_campaigns() == {}
+
+    def test_of_several_at_once_one_erases(self, harness: Harness, metadata: MetadataStore, organization: int) -> None:
+        campaign = self.made(metadata, organization)
+        stores = [metadata, harness.open(), harness.open()]
+        done = at_once([lambda store=store: store.erase_campaign(campaign.id, None) for store in stores])
+        assert sum(job is not None for job in done) == 1
+        assert len(metadata.list_jobs(JobFilter(kind=JobKind.ERASE), None, 10)) == 1
