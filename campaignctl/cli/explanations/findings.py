@@ -1,0 +1,66 @@
+"""What ``doctor`` and ``verify`` find beside errors."""
+
+_VERIFY = "campaignctl verify --repair mends it while everything runs"
+
+TOLD = {
+    "credentials_end_soon": (
+        "The credentials of an account end within 14 days.",
+        "Tokens of platforms hold for a time.",
+        "campaignctl accounts update N --credentials FILE, before they do",
+    ),
+    "credentials_ended": (
+        "The credentials of an account have ended: nothing can be fetched with them.",
+        "Tokens of platforms hold for a time.",
+        "campaignctl accounts update N --credentials FILE",
+    ),
+    "directory_writable": (
+        "Other users of the machine may write the data directory.",
+        "Its permissions were changed.",
+        "chmod 700 the data directory",
+    ),
+    "disk_low": (
+        "Little space is left where the data directory is.",
+        "Less than 1 GiB or 5 % is free.",
+        "free space there, or move data_dir to a larger disk",
+    ),
+    "foreign_row": (
+        "A row names an offset of the log at which there is no record.",
+        "Something else wrote to the store, or log and store are of different times.",
+        "campaignctl verify names partition and offset; look for what wrote there, or restore both from one backup",
+    ),
+    "hole": (
+        "A record of the log was applied and has no row.",
+        "A part of the analytics store was lost.",
+        _VERIFY,
+    ),
+    "key_readable": (
+        "Other users of the machine may read a key.",
+        "Permissions in the data directory were changed.",
+        "chmod 600 the file; if somebody may have read it, make a new key",
+    ),
+    "keys_equal": (
+        "jwt.key and secrets.key are the same.",
+        "One key was set for both: whoever learns one has both.",
+        "make another with: openssl rand -base64 48, and campaignctl accounts rotate-keys",
+    ),
+    "overlap": (
+        "An event counts twice.",
+        "A store was restored or written by hand, or a table lacks its deduplication window.",
+        _VERIFY,
+    ),
+    "platform_not_listed": (
+        "A campaign counts events of a platform that it does not list.",
+        "They are counted, and no report will ever stand in their place.",
+        "list it with campaignctl campaigns update N --link ..., or look at who sends them",
+    ),
+    "rewind": (
+        "The log, or the workers' place in it, was set back behind what has been applied.",
+        "The log lost records or was restored from an earlier time, or somebody reset the consumer group.",
+        "where the group was reset, let the workers catch up; where the log lost records, send the events again",
+    ),
+    "window_missing": (
+        "A table was made without a deduplication window: a repeated batch would count twice.",
+        "It was made by hand, or restored without its settings. A worker refuses to start on it.",
+        "campaignctl init-schema",
+    ),
+}

@@ -1,0 +1,69 @@
+"""Warnings that come with answers."""
+
+TOLD = {
+    "breakdown_unavailable": (
+        "The reports of some days cannot be split as asked.",
+        "Platforms report by country at most; ad groups, ads and devices are known from the stream alone.",
+        "group by platform or region, or ask with --source stream",
+    ),
+    "budget_of_all_platforms": (
+        "Spend of single platforms is not held against the budget.",
+        "A campaign's budget is one for all its platforms.",
+        "ask without --platform",
+    ),
+    "missing_rate": (
+        "An amount cannot be converted: that money, and the ratios built on it, are null.",
+        "No rate into the asked currency is stored for its day, or for the few days before.",
+        "campaignctl rates import FILE; the message names currency and days",
+    ),
+    "mixed_currency": (
+        "Amounts in other currencies were converted.",
+        "Events or accounts are in another currency than was asked for. The message names the rates.",
+        "nothing, if the rates are right: campaignctl rates list",
+    ),
+    "no_budget": (
+        "The campaign has no budget, so nothing is held against one.",
+        "None was set.",
+        "campaignctl campaigns update N --budget AMOUNT --budget-period total|daily|monthly",
+    ),
+    "no_full_days": (
+        "Where spend will land cannot be told yet.",
+        "The campaign has not run for a full day, or spend of a day of late cannot be told.",
+        "ask again tomorrow",
+    ),
+    "open_end": (
+        "What is expected, and where spend will land, cannot be told.",
+        "A total budget without an end_date cannot be spread over days.",
+        "campaignctl campaigns update N --end-date DATE",
+    ),
+    "raw_expired": (
+        "Some days need raw records that are no longer kept; they are null.",
+        "Hours, other time zones, as_of, ad groups, ads and devices come from raw records of events.retention_days.",
+        "ask by day in the campaign's zone, by platform and region; those stay for good",
+    ),
+    "report_day_timezone": (
+        "Reported days begin at another time than days of the asked zone.",
+        "A platform reports days of its account's zone, which cannot be cut anew.",
+        "ask in the account's zone, or with --source stream",
+    ),
+    "report_incomplete": (
+        "On some days a native campaign ran that was never fetched, so the stream stands for all of the platform.",
+        "A native campaign was linked later, or a fetch covered only some.",
+        "campaignctl fetch --campaign N --start-date D --end-date D",
+    ),
+    "stale": (
+        "This is the last answer to the same question, without what has come since.",
+        "A store is away.",
+        "campaignctl doctor says which; the age of the answer is in the header Age",
+    ),
+    "stale_data": (
+        "There is no data as new as was wanted.",
+        "Nothing was sent, nothing was fetched, or workers are behind.",
+        "campaignctl lag, campaignctl freshness, campaignctl fetch --campaign N",
+    ),
+    "start_assumed": (
+        "The campaign names no first day; the day it was made is taken for it.",
+        "start_date is open.",
+        "campaignctl campaigns update N --start-date DATE",
+    ),
+}
