@@ -132,9 +132,11 @@ class VerificationService:
     def plan(self, campaign_id: int | None, since_us: int | None) -> Plan:
         """What there is to look at, and what can be told at once."""
         reaches, findings = self.reaches(since_us)
-        raw_rows = self._rows.raw_rows_by_campaign()
+        raw_rows = dict(self._rows.raw_rows_by_campaign())
         if campaign_id is not None:
             raw_rows = {campaign_id: raw_rows.get(campaign_id, 0)}
+        for erased in self._metadata.erased_campaigns():  # what is left of one is being removed, table by table
+            raw_rows.pop(erased, None)
         return Plan(reaches, raw_rows, findings)
 
     def reaches(self, since_us: int | None) -> tuple[list[Reach], list[Finding]]:

@@ -188,6 +188,21 @@ def test_a_job_that_dies_is_done_by_the_next(rest: Rest, user: User, failing: st
     assert not app.analytics.rows_of_campaign(gone)
 
 
+def test_a_verification_meanwhile_finds_nothing_wrong(rest: Rest, user: User) -> None:
+    """Also where one table is empty already and the other one is not."""
+    with working(rest.app):
+        gone = made(user)
+    erase(user, gone)  # no worker runs
+    with rest.app.analytics._clients.writer() as client:
+        client.command(f"ALTER TABLE events DELETE WHERE campaign_id = {gone} SETTINGS mutations_sync = 2")
+    verification = rest.app.verification
+    for asked in (None, gone):
+        plan = verification.plan(asked, None)
+        assert (plan.findings, plan.raw_rows) == ([], {})
+        for reach in plan.reaches:
+            assert verification.check_log(reach.partition, reach.start, reach.end, asked).findings == []
+
+
 def test_an_erasure_cannot_be_cancelled(rest: Rest, user: User) -> None:
     path = erase(user, int(user.campaign()["id"]))  # no worker runs
     problem(user.ask("POST", f"{path}/cancel"), 409, "not_cancellable")

@@ -61,6 +61,7 @@ class Stream:
     campaigns: FakeCampaigns = field(default_factory=FakeCampaigns)
 
     def __post_init__(self) -> None:
+        self.clock = ManualClock(NOW)
         if not self.campaigns.facts:
             self.campaigns.add(1)
         self.store.window_ms = self.window_days * DAY_MS
@@ -75,7 +76,7 @@ class Stream:
             partition_of=partition_for_key,
             limits=LIMITS,
             window_days=self.window_days,
-            clock=ManualClock(NOW),
+            clock=self.clock,
         )
 
     def prepare(self, *records: tuple[bytes, int], headers: Sequence[Headers] = ()) -> PreparedBatch:

@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, Coverage, Figures, ReportedAccount, ReportSlice, encode_report
 from campaignctl.errors import Unavailable
 from campaignctl.ports.reports import FromRecord, NativeCampaign
-from campaignctl.services.ingestion import PreparedBatch
+from campaignctl.services.ingestion import ERASURES_KNOWN_WITHIN_S, PreparedBatch
 from campaignctl.services.own_records import REPORT_HEADERS
 from tests.fakes.analytics import Row
 from tests.model.histories import random_history
@@ -73,6 +73,29 @@ class TestCampaigns:
         stream.ingestor.forget_campaigns([1])
         stream.campaigns.remove(1)
         assert codes(stream.take((event("late"), NOW_MS))) == {3: "unknown_campaign"}
+
+    def test_an_erased_campaign_is_unknown_and_leaves_no_dead_letter_of_what_was_there_before(self) -> None:
+        stream = Stream()
+        stream.campaigns.add(2)
+        stream.take((event("a"), NOW_MS))
+        stream.campaigns.erase(1, NOW + timedelta(milliseconds=5))
+        stream.reopen(offset=0, log_time_ms=NOW_MS)
+        prepared = stream.prepare(
+            (event("a"), NOW_MS),
+            (event("bad", region="nowhere"), NOW_MS + 5),
+            (event("late"), NOW_MS + 6),
+            (event("other", campaign_id=2), NOW_MS + 6),
+        )
+        assert codes(prepared) == {2: "unknown_campaign"}
+        assert prepared.rows.event_id == ["other"]
+        assert prepared.counts.erased == 2
+
+    def test_a_worker_that_knows_a_campaign_learns_of_its_erasure(self) -> None:
+        stream = Stream()
+        stream.take((event("a"), NOW_MS))
+        stream.campaigns.erase(1, NOW)
+        stream.clock.advance(ERASURES_KNOWN_WITHIN_S)
+        assert codes(stream.take((event("b"), NOW_MS + 1))) == {1: "unknown_campaign"}
 
     @pytest.mark.parametrize("campaign_id", [2**63 - 1, 2**63, 2**64, 10**30])
     def test_an_id_of_any_size_is_unknown(self, campaign_id: int) -> None:
