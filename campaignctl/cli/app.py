@@ -4,21 +4,24 @@
 """
 
 import copy
+import functools
 import importlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup, TyperOption
 
 from campaignctl.cli.exit_codes import ExitCode
-from campaignctl.cli.invocation import PROGRAM, Invocation, examples, global_options
+from campaignctl.cli.formats import Format
+from campaignctl.cli.invocation import PROGRAM, Invocation, examples, global_options, invocation_of
+from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from typer._click import Command as ClickCommand
@@ -138,6 +141,26 @@ def _prepare(command: Any, options: Sequence[Any]) -> None:
             own.expose_value = False
             own.hidden = own.name != "output" or getattr(command.callback, "prints_no_data", False)
             command.params.append(own)
+    if not any(getattr(command.callback, mark, False) for mark in ("prints_no_data", "prints_parquet")):
+        command.callback = _without_parquet(command.callback)
+
+
+def _without_parquet(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The command's function, that says before anything else that it has no such form."""
+
+    @functools.wraps(callback)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        from typer._click.globals import get_current_context
+
+        if invocation_of(cast(typer.Context, get_current_context())).format is Format.PARQUET:
+            raise InvalidInput(
+                [FieldError("-o", "this command has no parquet")],
+                hint="use table, json, csv or ndjson; insights can be parquet",
+                code="usage",
+            )
+        return callback(*args, **kwargs)
+
+    return called
 
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -8,3 +8,5 @@ class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
     NDJSON = "ndjson"
+    PARQUET = "parquet"
+    """Binary, of commands that are marked with ``prints_parquet``."""

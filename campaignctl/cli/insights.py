@@ -1,11 +1,12 @@
 """``campaignctl insights``: the API's question as flags, its answer as a table or as it is."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from campaignctl.cli.formats import Format
-from campaignctl.cli.invocation import examples, invocation_of, new_app, words
+from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_parquet, words
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ METRICS = ("impressions", "clicks", "conversions", "spend", "revenue", "ctr", "c
         "--end-date 2026-10-31",
         "campaignctl insights --campaign 42 --region US,IN --compare previous_period -o json",
         "campaignctl insights --campaign 42 --plot --metric clicks",
+        "campaignctl insights --campaign 42 -o parquet --output-file insights.parquet",
     )
 )
+@prints_parquet
 def insights(
     context: typer.Context,
     campaign: Annotated[
@@ -102,6 +105,9 @@ def insights(
     metric: Annotated[
         str, typer.Option(autocompletion=words(*METRICS), metavar="NAME", help="What --plot draws.")
     ] = "spend",
+    output_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the answer to this file.")
+    ] = None,
 ) -> None:
     """Ask for a campaign's numbers."""
     invocation = invocation_of(context)
@@ -110,11 +116,19 @@ def insights(
     if plot and out.format is not Format.TABLE:
         raise InvalidInput([FieldError("--plot", "draws for people and cannot be combined with -o")], code="usage")
 
+    if out.format is Format.PARQUET:
+        _prepare_parquet(out, to_stdout=output_file is None)
+
     from campaignctl.cli.connection import connect
 
     with connect(invocation) as connection:
         body = connection.api.get(path, params).content
-    _print(out, body, metric if plot else None)
+    plotted = metric if plot else None
+    if output_file is None:
+        _print(out, body, plotted)
+        return
+    with output_file.open("w", encoding="utf-8", newline="") as file:
+        _print(invocation.out(file), body, plotted)
 
 
 def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]:
@@ -126,7 +140,7 @@ def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]
     params: dict[str, str | list[str]] = {
         name: list(value) if isinstance(value, list | tuple) else str(value)
         for name, value in options.items()
-        if value not in (None, (), []) and name not in ("plot", "metric")
+        if value not in (None, (), []) and name not in ("plot", "metric", "output_file")
     }
     if len(campaigns) == 1:
         return f"/api/v1/campaigns/{int(campaigns[0])}/insights", params
@@ -147,8 +161,23 @@ def _print(out: "Output", body: bytes, plotted: str | None) -> None:
         out.note(insights_view.caption(answer))
         out.answer(body, insights_view.as_report, items="rows")
     else:
-        out.answer(body, insights_view.as_rows, items="rows")
+        out.answer(body, insights_view.as_rows, items="rows", parquet=_as_parquet)
     for warning in answer["warnings"]:
         out.warn(str(warning["code"]), str(warning["message"]))
     if answer["next_cursor"]:
         out.note(f"note: there are more rows; ask again with --cursor {answer['next_cursor']}")
+
+
+def _prepare_parquet(out: "Output", *, to_stdout: bool) -> None:
+    """Refuse what could not be written before anything is asked, or a file emptied."""
+    from campaignctl.services.insight_exports import require_arrow
+
+    require_arrow()
+    if to_stdout:
+        out.refuse_terminal()
+
+
+def _as_parquet(body: bytes) -> bytes:
+    from campaignctl.services.insight_exports import ExportForm, exported
+
+    return exported(body, ExportForm.PARQUET)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
@@ -62,10 +62,11 @@ class Invocation:
         self.data_dir = settings.data_dir
         return settings
 
-    def out(self) -> "Output":
+    def out(self, stdout: TextIO | None = None) -> "Output":
+        """Where the answer goes: to stdout unless another stream is given."""
         from campaignctl.cli.output import Output
 
-        return Output(self.format, quiet=self.quiet)
+        return Output(self.format, quiet=self.quiet, stdout=stdout)
 
     def log_to_stderr(self, level: str, style: str = "console") -> None:
         """Log from ``level`` up, or from what -q, -v and --debug say: for programs whose log is what they print."""
@@ -177,6 +178,12 @@ def words(*known: str) -> Callable[[], list[str]]:
 def prints_no_data(command: _Command) -> _Command:
     """Mark a command for which ``-o`` shapes nothing but errors, so that its help does not list it."""
     command.prints_no_data = True  # type: ignore[attr-defined]
+    return command
+
+
+def prints_parquet(command: _Command) -> _Command:
+    """Mark a command whose answer ``-o parquet`` may shape; all others refuse that before they do anything."""
+    command.prints_parquet = True  # type: ignore[attr-defined]
     return command
 
 

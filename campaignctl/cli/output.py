@@ -1,8 +1,8 @@
 """Where a command's answer is written: data on stdout, everything else on stderr.
 
 ``json`` is the REST body byte for byte, ``ndjson`` its items one a line, ``csv`` and ``table`` are made of the same
-decoded body. Text that came from outside (names, ids) is never trusted: control characters are spelled out, a
-spreadsheet sees no formula, and no markup is interpreted.
+decoded body, ``parquet`` by the command that has such a form. Text that came from outside (names, ids) is never
+trusted: control characters are spelled out, a spreadsheet sees no formula, and no markup is interpreted.
 """
 
 import io
@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any, TextIO
 
 from campaignctl.cli.formats import Format
+from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.tabular import csv_text, raw_items
 from campaignctl.tabular import decode as decode
 from campaignctl.telemetry import one_line
@@ -82,7 +83,14 @@ class Output:
         """Columns a line of stdout may have."""
         return _width(self._stdout)
 
-    def answer(self, body: bytes, table: Callable[[Any], Table], *, items: str | None = "items") -> None:
+    def answer(
+        self,
+        body: bytes,
+        table: Callable[[Any], Table],
+        *,
+        items: str | None = "items",
+        parquet: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         """Print a REST body. ``table`` makes rows of the decoded body; ``items`` names the member ndjson lists."""
         match self.format:
             case Format.JSON:
@@ -94,6 +102,21 @@ class Output:
                 self._stdout.write(as_csv(table(decode(body))))
             case Format.TABLE:
                 self._write_table(table(decode(body)))
+            case Format.PARQUET:
+                if parquet is None:
+                    raise InvalidInput([FieldError("-o", "this command has no parquet")], code="usage")
+                self.refuse_terminal()
+                self._stdout.flush()
+                self._stdout.buffer.write(parquet(body))
+
+    def refuse_terminal(self) -> None:
+        """Raise ``InvalidInput`` where binary data would go to a terminal."""
+        if self.format is Format.PARQUET and self._stdout.isatty():
+            raise InvalidInput(
+                [FieldError("-o", "parquet is binary and is not printed on a terminal")],
+                hint="add --output-file FILE, or > FILE",
+                code="usage",
+            )
 
     def text(self, text: str) -> None:
         """A line of data that has one form only."""

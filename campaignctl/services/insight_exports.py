@@ -55,10 +55,15 @@ def arrow_is_installed() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
+def require_arrow() -> None:
+    if not arrow_is_installed():
+        raise ConfigurationError("Parquet and Arrow need the package pyarrow", hint=INSTALL_HINT)
+
+
 def exported(body: bytes, form: ExportForm) -> bytes:
     """The rows of a JSON answer; raises ``ConfigurationError`` where the form needs what is not installed."""
-    if form.needs_arrow and not arrow_is_installed():
-        raise ConfigurationError("Parquet and Arrow need the package pyarrow", hint=INSTALL_HINT)
+    if form.needs_arrow:
+        require_arrow()
     return _WRITERS[form](body)
 
 

@@ -383,6 +383,39 @@ def test_insights_of_several_campaigns_or_of_all(cli: Cli) -> None:
     assert query_of(server.requests[1]) == {}
 
 
+def test_insights_as_parquet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    import pyarrow.parquet as parquet
+
+    with fake_api(lambda _: ok(BODY)) as server:
+        asked = ("--api", server.url, "insights", "--campaign", "42", "-o")
+        assert run([*asked, "parquet"]) == 0
+        table = parquet.read_table(io.BytesIO(capfdbinary.readouterr().out))
+        assert run([*asked, "parquet", "--output-file", "i.parquet"]) == 0
+        assert run([*asked, "csv", "--output-file", "i.csv"]) == 0
+        assert run([*asked, "csv"]) == 0
+    assert [str(one) for one in table["spend"].to_pylist()] == ["812.345678", "None"]
+    assert table.schema.metadata[b"currency"] == b"USD"
+    assert parquet.read_table("i.parquet").equals(table)
+    assert Path("i.csv").read_bytes() == capfdbinary.readouterr().out
+    assert "output_file" not in query_of(server.requests[1])
+
+
+def test_parquet_is_refused_on_a_terminal_and_where_there_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_api(lambda _: ok(BODY)) as server:
+        refused = cli("--api", server.url, "campaigns", "create", "--name", "x", "-o", "parquet")
+        monkeypatch.setenv("CA_OUTPUT", "parquet")
+        by_environment = cli("--api", server.url, "campaigns", "list")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        on_terminal = cli("--api", server.url, "insights", "--campaign", "42")
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        not_installed = cli("--api", server.url, "insights", "--campaign", "42", "--output-file", "x")
+    for ran in (refused, by_environment):
+        assert (ran.code, ran.stdout) == (ExitCode.USAGE, "") and "this command has no parquet" in ran.stderr
+    assert (on_terminal.code, on_terminal.stdout) == (ExitCode.USAGE, "") and "--output-file FILE" in on_terminal.stderr
+    assert not_installed.code == ExitCode.USAGE and "campaignctl[export]" in not_installed.stderr
+    assert server.requests == [] and not Path("x").exists()
+
+
 def test_insights_for_people(cli: Cli) -> None:
     warned = INSIGHTS | {"warnings": [{"code": "mixed_currency", "message": "EUR\x1b[2J"}], "next_cursor": "abc"}
     with fake_api(lambda _: ok(warned)) as server:

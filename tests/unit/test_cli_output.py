@@ -127,7 +127,7 @@ def test_an_empty_answer_is_an_empty_table() -> None:
     assert as_csv(table) == "id,name\n"
 
 
-@pytest.mark.parametrize("style", list(Format))
+@pytest.mark.parametrize("style", [style for style in Format if style is not Format.PARQUET])
 def test_text_from_outside_is_spelled_out_in_every_sink(style: Format) -> None:
     body = json.dumps({"items": [{"name": NASTY}]}, ensure_ascii=False).encode()
     for terminal in (True, False):
