@@ -28,7 +28,7 @@ def create_private_once(path: Path, text: str) -> None:
     try:
         with suppress(FileExistsError):
             path.hardlink_to(temporary)  # unlike a rename, refuses to replace
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
     finally:
         temporary.unlink()
 
@@ -62,7 +62,8 @@ def _write_beside(path: Path, text: str) -> Path:
     return temporary
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make the names in the directory survive a loss of power. Raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -71,6 +71,8 @@ COMMANDS = (
     Entry("users", "campaignctl.cli.users", "List users, and set forgotten passwords anew.", _MANAGE),
     Entry("api-keys", "campaignctl.cli.api_keys", "List, create and revoke API keys.", _MANAGE),
     Entry("audit", "campaignctl.cli.audit", "Show who changed what, and from where; newest first.", _MANAGE),
+    Entry("backup", "campaignctl.cli.backup", "Keep the embedded stores and the made keys in one file.", _MANAGE),
+    Entry("restore", "campaignctl.cli.restore", "Put the embedded stores back as a backup has them.", _MANAGE),
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
     Entry("doctor", "campaignctl.cli.doctor", "Look the whole installation over, and say what to do.", _HELP),
     Entry("explain", "campaignctl.cli.explain", "Say what a code means, why it happens and what to do.", _HELP),

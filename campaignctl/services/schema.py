@@ -24,6 +24,10 @@ class SchemaService:
     def __init__(self, targets: Sequence[MigrationTarget]) -> None:
         self._targets = targets
 
+    def newest(self) -> dict[str, int]:
+        """The newest migration that each store has had, 0 for a new one; judges nothing."""
+        return {target.name: max(target.applied(), default=0) for target in self._targets}
+
     def plan(self) -> list[PlannedMigrations]:
         """What ``apply`` would do, for every store; changes nothing.
 

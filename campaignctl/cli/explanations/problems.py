@@ -41,6 +41,16 @@ TOLD = {
         "A store was restored or changed by hand, or a part of it was lost.",
         "campaignctl reaggregate --campaign N --wait makes them equal; campaignctl verify looks for the cause",
     ),
+    "backup_damaged": (
+        "The archive is not as campaignctl backup made it.",
+        "The copy was cut off, a disk failed, or something changed it. Nothing was restored.",
+        "copy it again from where it was kept, and compare the sizes; or restore an older backup",
+    ),
+    "directory_changed": (
+        "A file of the data directory changed while it was archived.",
+        "Another program wrote into the directory, without the lock that every campaignctl takes. No archive was made.",
+        "see that no other program writes there, then take the backup again",
+    ),
     "event_log_damaged": (
         "The file of the embedded event log is damaged.",
         "The disk failed, or something else wrote the file.",

@@ -1,6 +1,16 @@
 """Warnings that come with answers."""
 
 TOLD = {
+    "key_not_kept": (
+        "A key that the stores need is not in the backup.",
+        "It is set in the configuration, and a backup has only the keys made in the data directory.",
+        "keep the configuration, or that key, with the backup",
+    ),
+    "schema_older": (
+        "The restored stores have an older schema than this program.",
+        "The backup was made before an upgrade.",
+        "campaignctl init-schema",
+    ),
     "breakdown_unavailable": (
         "The reports of some days cannot be split as asked.",
         "Platforms report by country at most; ad groups, ads and devices are known from the stream alone.",
