@@ -78,7 +78,7 @@ TOLD = {
     ),
     "job_cancelled": (
         "The job that was waited for was cancelled.",
-        "Somebody cancelled it, or it was cancelled by its campaign's erasure.",
+        "Somebody cancelled it.",
         "campaignctl jobs show N; start it again if it is still wanted",
     ),
     "lag_exceeded": (

@@ -91,6 +91,16 @@ TOLD = {
         "A native campaign belongs to one campaign at a time, so that nothing counts twice.",
         "end the other claim with valid_to, or begin this one later with valid_from",
     ),
+    "not_acceptable": (
+        "There is no such form of the answer.",
+        "Accept names none that is known, or Parquet and Arrow on a server without pyarrow.",
+        "accept application/json, or one of the forms that the hint names",
+    ),
+    "not_cancellable": (
+        "This job can no longer be cancelled.",
+        "An erasure holds from the moment it was accepted; what the job still does is clearing away.",
+        "wait for it: campaignctl jobs wait N",
+    ),
     "not_found": (
         "There is no such object, or it belongs to another organization.",
         "The number is wrong, the object was removed, or you are signed in elsewhere.",
