@@ -60,7 +60,7 @@ class ApiClient:
         transport: httpx2.BaseTransport | None = None,
         timeout_s: float = _READ_TIMEOUT_S,
     ) -> None:
-        self.base_url = _checked(base_url)
+        self.base_url = checked_address(base_url)
         self._token = token
         self._renew = renew
         headers = {"User-Agent": f"campaignctl/{__version__}", "Accept": "application/json"}
@@ -157,7 +157,7 @@ class ApiClient:
         self.close()
 
 
-def _checked(base_url: str) -> str:
+def checked_address(base_url: str) -> str:
     """The address without a slash at its end. A user in it would be a secret in error messages and logs."""
     try:
         url = httpx2.URL(base_url)

@@ -147,7 +147,7 @@ def remove(
 
     with connect(invocation) as connection:
         known = decode(connection.api.get(f"{PATH}/{account}").content)
-        confirm(f"Remove {known['platform']} account {known['account_id']} ({known['name']})?", yes=yes)
+        confirm(f"Remove {known['platform']} account {known['account_id']} ({known['name']})?", yes=yes, on=invocation)
         connection.api.delete(f"{PATH}/{account}")
     invocation.out().note(f"removed {known['platform']} account {known['account_id']}")
 

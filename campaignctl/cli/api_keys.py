@@ -82,6 +82,6 @@ def revoke(
 
     with connect(invocation) as connection:
         known = decode(connection.api.get(f"{PATH}/{key}").content)
-        confirm(f"Revoke {known['prefix']} ({known['name']})?", yes=yes)
+        confirm(f"Revoke {known['prefix']} ({known['name']})?", yes=yes, on=invocation)
         connection.api.delete(f"{PATH}/{key}")
     invocation.out().note(f"revoked {known['prefix']}")

@@ -76,6 +76,7 @@ COMMANDS = (
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
     Entry("doctor", "campaignctl.cli.doctor", "Look the whole installation over, and say what to do.", _HELP),
     Entry("explain", "campaignctl.cli.explain", "Say what a code means, why it happens and what to do.", _HELP),
+    Entry("context", "campaignctl.cli.context", "Name servers, and choose the one to work on.", _MANAGE),
     Entry("config", "campaignctl.cli.config", "Show the effective configuration, or check a file.", _HELP),
     Entry("completions", "campaignctl.cli.completions", "Print the completion script of a shell.", _HELP),
     Entry("exit-codes", "campaignctl.cli.exit_code_list", "Say what the exit codes mean.", _HELP),

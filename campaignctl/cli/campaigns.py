@@ -171,10 +171,11 @@ def delete(
     with connect(invocation) as connection:
         known = decode(connection.api.get(f"{PATH}/{campaign}").content)
         if not yes:
-            invocation.out().note(
+            plan = (
                 f"campaign {campaign} ({known['name']}): its settings, events, sums, conflicts and dead letters go for"
                 " good; what the event log keeps goes with its retention, and is never counted again"
             )
+            invocation.out().note(invocation.located(plan))
             _confirm_name(known["name"], confirm)
         body = connection.api.delete(f"{PATH}/{campaign}").content
         follow(invocation, connection, body, wait=wait, timeout_s=timeout)

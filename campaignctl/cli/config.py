@@ -43,7 +43,12 @@ def show(
         for key in keys()
         if not changed or settings.origin(key.name) != "default"
     ]
-    invocation.out().answer(json.dumps({"items": items}).encode(), _table)
+    place = invocation.place()
+    chosen = {"name": place.context, "api": place.api, "chosen_by": place.chosen_by} if place.api else None
+    out = invocation.out()
+    out.answer(json.dumps({"items": items, "context": chosen}).encode(), _table)
+    if chosen is not None:
+        out.note(f"commands that ask the API ask {place} ({place.chosen_by})")
 
 
 def _table(body: Any) -> "Table":

@@ -1,6 +1,6 @@
 """How a command reaches data: always the REST API, in one of three ways.
 
-1. ``--api`` or ``CA_API_URL``: that server, with ``CA_TOKEN`` or the session that ``login`` kept.
+1. ``--api``, ``CA_API_URL`` or a context: that server, with ``CA_TOKEN`` or the session that ``login`` kept.
 2. A server that has the data directory open: found by the file it left there, as the operator of the machine.
 3. Nobody has it open, or every store is a server: the same API in this process, as the operator of the machine, for as
    long as the command runs.
@@ -56,9 +56,10 @@ def connect(invocation: Invocation, *, timeout_s: float = 30.0) -> Iterator[Conn
 
     ``timeout_s`` is how long an answer may take.
     """
-    url = invocation.api_url
-    if url is not None:
-        with _remote(url, invocation, timeout_s) as api:
+    place = invocation.place()
+    if place.api is not None:
+        organization = invocation.organization or place.organization
+        with _remote(place.api, organization, timeout_s) as api:
             yield Connection(api)
         return
     settings = invocation.settings()
@@ -71,16 +72,16 @@ def connect(invocation: Invocation, *, timeout_s: float = 30.0) -> Iterator[Conn
         yield connection
 
 
-def _remote(url: str, invocation: Invocation, timeout_s: float) -> ApiClient:
+def _remote(url: str, organization: int | None, timeout_s: float) -> ApiClient:
     token = os.environ.get("CA_TOKEN")
     if token:
-        return ApiClient(url, token, organization=invocation.organization, timeout_s=timeout_s)
+        return ApiClient(url, token, organization=organization, timeout_s=timeout_s)
     from campaignctl.cli.sessions import SessionFile
 
     sessions = SessionFile()
     kept = sessions.token(url)
     renew = (lambda: sessions.renew(url, kept)) if kept is not None else None
-    return ApiClient(url, kept, renew=renew, organization=invocation.organization, timeout_s=timeout_s)
+    return ApiClient(url, kept, renew=renew, organization=organization, timeout_s=timeout_s)
 
 
 def _server_or_lock(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.exit_codes import Declined
-from campaignctl.cli.invocation import ask, examples, invocation_of, new_app
+from campaignctl.cli.invocation import Invocation, ask, examples, invocation_of, new_app
 from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
-    from campaignctl.cli.output import Output, Table
+    from campaignctl.cli.output import Table
 
 app = new_app("List, show, replay and remove refused records.")
 
@@ -150,14 +150,16 @@ def purge(
         plan = decode(body)
         if not dry_run and plan["removed"]:
             if not yes:
-                _confirm(plan, out)
+                _confirm(plan, invocation)
             body = connection.api.post(PURGE_PATH, wanted | {"dry_run": False}).content
     out.answer(body, _receipt, items=None)
 
 
-def _confirm(plan: dict[str, Any], out: "Output") -> None:
-    out.note(f"{plan['removed']:,} dead letters go for good; {plan['kept_behind']:,} that are meant stay behind others")
-    if ask("Type yes to remove them", flag="--yes").lower() != "yes":
+def _confirm(plan: dict[str, Any], invocation: Invocation) -> None:
+    invocation.out().note(
+        f"{plan['removed']:,} dead letters go for good; {plan['kept_behind']:,} that are meant stay behind others"
+    )
+    if ask(invocation.located("Type yes to remove them"), flag="--yes").lower() != "yes":
         raise Declined("nothing was removed")
 
 

@@ -15,6 +15,7 @@ from campaignctl.cli.formats import Format
 from campaignctl.errors import ConfigurationError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
+    from campaignctl.cli.contexts import Place
     from campaignctl.cli.output import Output
     from campaignctl.config import Settings
 
@@ -30,6 +31,7 @@ class Invocation:
 
     config: Path | None = None
     api: str | None = None
+    context_name: str | None = None
     organization: int | None = None
     debug: bool = False
     quiet: bool = False
@@ -50,9 +52,20 @@ class Invocation:
             known = ", ".join(Format)
             raise ConfigurationError(f"CA_OUTPUT must be one of {known}", hint="unset it, or set it anew") from None
 
+    def place(self) -> "Place":
+        """The server to work on, and what chose it."""
+        from campaignctl.cli.contexts import choose
+
+        return choose(self.api, self.context_name, os.environ)
+
+    def located(self, text: str) -> str:
+        """The text behind the server that it is about, if one was chosen: ``[context prod, https://...] Remove it?``"""
+        where = str(self.place())
+        return f"[{where}] {text}" if where else text
+
     @property
     def api_url(self) -> str | None:
-        return self.api or os.environ.get("CA_API_URL") or None
+        return self.place().api
 
     def settings(self, flags: Mapping[str, Any] | None = None) -> "Settings":
         """The effective settings; ``flags`` maps keys to values of this command's options, None where not given."""
@@ -111,6 +124,13 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
+def context_names() -> list[str]:
+    """Completion of a context's name."""
+    from campaignctl.cli.contexts import names
+
+    return names()
+
+
 def global_options(
     config: Annotated[
         Path | None,
@@ -121,6 +141,16 @@ def global_options(
     api: Annotated[
         str | None,
         typer.Option("--api", metavar="URL", help="Work through this server (or CA_API_URL).", callback=_remember),
+    ] = None,
+    context_name: Annotated[
+        str | None,
+        typer.Option(
+            "--context",
+            metavar="NAME",
+            help="Work through the server of that name (or CA_CONTEXT).",
+            callback=_remember,
+            autocompletion=context_names,
+        ),
     ] = None,
     organization: Annotated[
         int | None,
@@ -203,13 +233,17 @@ def ask(question: str, *, flag: str, hide: bool = False) -> str:
     return answer
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Go on only when the person says so, or ``--yes`` was given; ``Declined`` otherwise, also without a terminal."""
+def confirm(question: str, *, yes: bool, on: Invocation | None = None) -> None:
+    """Go on only when the person says so, or ``--yes`` was given; ``Declined`` otherwise, also without a terminal.
+
+    ``on`` has the question begin with the server that it is about, if it is about one.
+    """
     if yes:
         return
     if not is_interactive():
         raise Declined("nothing was done, as there is no terminal to ask on", hint="add --yes")
-    if _read_line(f"{question} [y/N]").lower() not in ("y", "yes"):
+    asked = on.located(question) if on is not None else question
+    if _read_line(f"{asked} [y/N]").lower() not in ("y", "yes"):
         raise Declined("nothing was done")
 
 

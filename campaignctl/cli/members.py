@@ -113,6 +113,6 @@ def remove(
 
     with connect(invocation) as connection:
         known = decode(connection.api.get(f"{PATH}/{member}").content)
-        confirm(f"Remove {known['email']} ({known['role']})?", yes=yes)
+        confirm(f"Remove {known['email']} ({known['role']})?", yes=yes, on=invocation)
         connection.api.delete(f"{PATH}/{member}")
     invocation.out().note(f"removed {known['email']}")

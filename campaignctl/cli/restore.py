@@ -31,8 +31,8 @@ _NOTHING = frozenset({"lock"})
         "campaignctl restore /backups/campaignctl-friday.tar.gz --data-dir /var/lib/restored",
         "campaignctl restore /backups/campaignctl-friday.tar.gz --yes",
     )
-    + "\n\n\b\nEverything is as it was at the backup, also what was revoked or removed since: sessions, API keys,\n"
-    "members. Events sent since are missing; send them again, and those that are in the backup count once.\n"
+    + "\n\n\b\nEverything is as it was at the backup, also what was revoked or erased since: sessions, API keys,\n"
+    "members, campaigns. Events sent since are missing; send them again, and those in the backup count once.\n"
 )
 def restore(
     context: typer.Context,

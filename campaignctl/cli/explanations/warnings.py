@@ -1,6 +1,11 @@
 """Warnings that come with answers."""
 
 TOLD = {
+    "context_overridden": (
+        "The context was chosen, and something more explicit comes before it.",
+        "A flag or a variable of the environment names a server: --api, --context, CA_API_URL or CA_CONTEXT.",
+        "unset the variable; campaignctl context current shows what is in effect",
+    ),
     "key_not_kept": (
         "A key that the stores need is not in the backup.",
         "It is set in the configuration, and a backup has only the keys made in the data directory.",
