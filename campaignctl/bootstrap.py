@@ -31,6 +31,7 @@ from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.credentials import CredentialVault
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.erasure import ErasureService, LogRetention
+from campaignctl.services.event_export import EventExportService
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.fetch_accounts import AccountFetcher
 from campaignctl.services.fetching import FetchService
@@ -115,6 +116,7 @@ class App:
     letter_purge: LetterPurge
     letter_replays: LetterReplayService
     conflicts: ConflictService
+    event_export: EventExportService
     verification: VerificationService
     schema: SchemaService
     lag: LagService
@@ -486,6 +488,7 @@ def _build(
         letter_purge=LetterPurge(letters, event_log),
         letter_replays=LetterReplayService(letters, metadata, jobs),
         conflicts=ConflictService(analytics, metadata, window_days=events.dedup_window_days),
+        event_export=EventExportService(analytics, campaigns, metadata),
         verification=VerificationService(
             analytics,
             analytics,

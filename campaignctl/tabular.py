@@ -29,6 +29,15 @@ def raw_items(body: bytes, member: str) -> list[bytes]:
     return [bytes(item) for item in msgspec.json.decode(members[member], type=list[msgspec.Raw])]
 
 
+class _Page(msgspec.Struct):
+    next_cursor: str | None
+
+
+def next_cursor(body: bytes) -> str | None:
+    """Where the page behind this one begins, found without making values of the items."""
+    return msgspec.json.decode(body, type=_Page).next_cursor
+
+
 def csv_text(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
     """RFC 4180 with a header; numbers as they are in JSON, text that a spreadsheet would compute in a leading quote."""
     text = io.StringIO()

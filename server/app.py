@@ -15,13 +15,14 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import access_schemas, account_schemas, connection_guard, schemas_pacing, schemas_reports
+from server import access_schemas, account_schemas, connection_guard, schemas_events, schemas_pacing, schemas_reports
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
@@ -37,6 +38,7 @@ from server.routes import (
     dead_letters,
     document,
     erasure,
+    event_export,
     events,
     fetches,
     health,
@@ -72,7 +74,7 @@ _TAGS = [
     {"name": "accounts", "description": "Accounts on ad platforms, and fetching their reports."},
     {"name": "reports", "description": "What the platforms report, by itself and beside what was streamed."},
     {"name": "jobs", "description": "What takes longer than a request: how far it is, and how it ended."},
-    {"name": "events", "description": "Sending events."},
+    {"name": "events", "description": "Sending and exporting events."},
     {"name": "dead letters", "description": "Records that were refused, and why."},
     {"name": "rates", "description": "Stored currency rates."},
     {"name": "health", "description": "Is it well, and how is it doing."},
@@ -93,6 +95,7 @@ _ROUTERS = (
     events,
     dead_letters,
     conflicts,
+    event_export,
     rates,
     reports,
     system,
@@ -103,7 +106,13 @@ _ROUTERS = (
     verification,
 )
 
-_SCHEMAS = (*access_schemas.SHOWN, *account_schemas.SHOWN, *schemas_reports.SHOWN, *schemas_pacing.SHOWN)
+_SCHEMAS: tuple[type[BaseModel], ...] = (
+    *access_schemas.SHOWN,
+    *account_schemas.SHOWN,
+    *schemas_reports.SHOWN,
+    *schemas_events.SHOWN,
+    *schemas_pacing.SHOWN,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -96,8 +96,7 @@ class Output:
             case Format.JSON:
                 self._write_json(body)
             case Format.NDJSON:
-                for line in [body] if items is None else raw_items(body, items):
-                    self._write_json(line)
+                self.lines(body, items)
             case Format.CSV:
                 self._stdout.write(as_csv(table(decode(body))))
             case Format.TABLE:
@@ -117,6 +116,11 @@ class Output:
                 hint="add --output-file FILE, or > FILE",
                 code="usage",
             )
+
+    def lines(self, body: bytes, items: str | None = "items") -> None:
+        """The items of a REST body, one a line."""
+        for line in [body] if items is None else raw_items(body, items):
+            self._write_json(line)
 
     def text(self, text: str) -> None:
         """A line of data that has one form only."""

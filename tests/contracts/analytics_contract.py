@@ -38,6 +38,7 @@ from campaignctl.ports.analytics import (
 )
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
 from campaignctl.ports.erasures import CampaignRows, RemovalStore
+from campaignctl.ports.event_listing import EventListing, EventPlace
 from campaignctl.ports.reports import ArrivalStore, ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from campaignctl.ports.verification import VerificationStore
@@ -45,6 +46,7 @@ from tests.contracts.analytics_rows import (
     DAY_US,
     DAYS,
     FIRST_DAY,
+    METRICS,
     PARTITION,
     TOPIC,
     WINDOW_MS,
@@ -79,6 +81,7 @@ TEXTS = (
 class Store(
     EventStore,
     ConflictStore,
+    EventListing,
     VerificationStore,
     RemovalStore,
     InsightStore,
@@ -176,6 +179,28 @@ class AnalyticsContract:
             ("a", 1, -1, 1_000_000, "ZZ"), ("it's", 2, -2, 1_000_000, "ZZ"), ("a", 3, -3, 1_000_000, "ZZ"),
         ]  # fmt: skip
         assert store.counted_events([]) == []
+
+    def test_events_are_listed_by_their_time_page_by_page(self, harness: Harness) -> None:
+        store, day = harness.open(), day_number(FIRST_DAY)
+        assert store.list_events(1, 0, day + 400, None, 10) == []
+        rows = random_rows(4, 300, campaigns=2)
+        rows += [row(300 + n, event_id=text, event_time_us=day * DAY_US + n // 3) for n, text in enumerate(TEXTS)]
+        store.append_events(event_rows(rows), "rows")
+        store.append_events(event_rows(rows[-2:]), "the same rows again, as after a fault")
+        own = sorted(
+            (one for one in rows if one["campaign_id"] == 1),
+            key=lambda one: (one["event_time_us"], one["event_id"].encode()),
+        )
+        found, after = [], None
+        while page := store.list_events(1, 0, day + 400, after, 7):
+            found += page
+            after = EventPlace(page[-1].event_time_us, page[-1].event_id)
+        members = ("event_id", "event_time_us", "platform", "region", "device", "currency", *METRICS)
+        assert [[getattr(one, name) for name in members] for one in found] == [
+            [one[name] for name in members] for one in own
+        ]
+        some = store.list_events(1, day + 10, day + 20, None, 1_000)
+        assert [one.event_id for one in some] == [one["event_id"] for one in own if day + 10 <= one["day"] <= day + 20]
 
     def test_a_verification_finds_what_is_wrong(self, harness: Harness) -> None:
         store, day = harness.open(), day_number(FIRST_DAY)

@@ -59,6 +59,7 @@ LEAST_ROLE = {
     "getDeadLetter": "operator",
     "replayDeadLetters": "operator",
     "listConflicts": "operator",
+    "exportEvents": "operator",
     "sendEvents": INGEST,
     "listMembers": "admin",
     "getMember": "admin",

@@ -534,6 +534,20 @@ def test_events_are_sent_and_a_refusal_is_named_by_its_line(path: str, cli: Cli)
     assert "line 3: malformed_json: is not JSON\n" in ran.stderr
 
 
+def test_events_are_exported_page_by_page_as_they_are(cli: Cli) -> None:
+    pages = {
+        None: b'{"items": [{"spend": 0.10, "n": 123456789012345678901}, {"a": 1}], "next_cursor": "c"}',
+        "c": b'{"items": [{"b": 2.50}], "next_cursor": null}',
+    }
+    with fake_api(lambda request: ok(pages[query_of(request).get("cursor", [None])[0]])) as server:
+        ran = cli("--api", server.url, "events", "export", "--campaign", "7", "--start-date", "2026-10-01")
+        refused = cli("--api", server.url, "events", "export", "--campaign", "7", "-o", "csv")
+    assert (ran.code, ran.stdout) == (0, '{"spend": 0.10, "n": 123456789012345678901}\n{"a": 1}\n{"b": 2.50}\n')
+    assert (refused.code, refused.stdout) == (ExitCode.USAGE, "") and "as ndjson only" in refused.stderr
+    assert [urlsplit(request.path).path for request in server.requests] == ["/api/v1/campaigns/7/events"] * 2
+    assert all(query_of(request)["start_date"] == ["2026-10-01"] for request in server.requests)
+
+
 def test_events_come_from_standard_input_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     for content in (b'{"campaign_id": 1}\n', gzip.compress(b'{"campaign_id": 1}\n')):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))

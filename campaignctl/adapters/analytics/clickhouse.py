@@ -7,6 +7,7 @@ from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.conflicts import ListedConflicts
 from campaignctl.adapters.analytics.console import Console
 from campaignctl.adapters.analytics.erasure import ErasedRows
+from campaignctl.adapters.analytics.event_listing import ListedEvents
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
 from campaignctl.adapters.analytics.landed_reports import LandedReports
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
     from campaignctl.ports.conflicts import ConflictStore
     from campaignctl.ports.erasures import RemovalStore
+    from campaignctl.ports.event_listing import EventListing
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
     from campaignctl.ports.verification import VerificationStore
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 class ClickHouseAnalytics(
     LandedEvents,
     ListedConflicts,
+    ListedEvents,
     VerifiedEvents,
     ErasedRows,
     LandedReports,
@@ -78,6 +81,9 @@ if TYPE_CHECKING:
         return adapter
 
     def _lists(adapter: ClickHouseAnalytics) -> ConflictStore:
+        return adapter
+
+    def _lists_events(adapter: ClickHouseAnalytics) -> EventListing:
         return adapter
 
     def _answers(adapter: ClickHouseAnalytics) -> InsightStore:

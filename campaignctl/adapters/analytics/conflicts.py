@@ -68,14 +68,20 @@ class ListedConflicts:
         if not keys:
             return []
         campaigns, ids = (list(column) for column in zip(*keys, strict=True))
-        table = self._ask("counted_events", {"campaigns": campaigns, "ids": ids})
-        columns: dict[str, list[object]] = {name: list(table.strings(name)) for name in _TEXTS}
-        columns |= {name: list(table.integers(name).tolist()) for name in _NUMBERS}
-        columns["partition"] = list(table.integers("kpart").tolist())
-        columns["offset"] = list(table.integers("koff").tolist())
-        rows = zip(*columns.values(), strict=True)
-        return [CountedEvent(**dict(zip(columns, row, strict=True))) for row in rows]
+        return counted_events_of(self._ask("counted_events", {"campaigns": campaigns, "ids": ids}))
 
     def _ask(self, statement: str, parameters: Mapping[str, object]) -> Table:
         with store_failures():
             return self._clients.read(_SQL[statement], parameters)
+
+
+def counted_events_of(table: Table) -> list[CountedEvent]:
+    """The rows of an answer that has an event's columns."""
+    if not table.rows:
+        return []
+    columns: dict[str, list[object]] = {name: list(table.strings(name)) for name in _TEXTS}
+    columns |= {name: list(table.integers(name).tolist()) for name in _NUMBERS}
+    columns["partition"] = list(table.integers("kpart").tolist())
+    columns["offset"] = list(table.integers("koff").tolist())
+    rows = zip(*columns.values(), strict=True)
+    return [CountedEvent(**dict(zip(columns, row, strict=True))) for row in rows]
