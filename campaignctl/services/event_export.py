@@ -6,7 +6,6 @@ store: an event that comes meanwhile with a time that was passed already is not 
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
 
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import InvalidInput
@@ -24,14 +23,10 @@ _LAST_DAY = (date(2200, 1, 1) - _EPOCH).days
 """Later than any event can be."""
 
 
-class ExportSecrets(SecretStore, Protocol):
-    """What exporting needs of the metadata store."""
-
-
 class EventExportService:
     """For operators."""
 
-    def __init__(self, store: EventListing, campaigns: CampaignService, secrets: ExportSecrets) -> None:
+    def __init__(self, store: EventListing, campaigns: CampaignService, secrets: SecretStore) -> None:
         self._store = store
         self._campaigns = campaigns
         self._cursors = Cursors("events", lambda: secrets.installation_secret("cursors"))

@@ -148,7 +148,7 @@ def test_waiting_ends_when_it_is_in_vain(rest: Rest, user: User, monkeypatch: py
     from server import waiting
 
     campaign = user.campaign()
-    monkeypatch.setattr(type(rest.app.positions), "_reached", lambda self, target: False)
+    monkeypatch.setattr(type(rest.app.positions), "_are_applied", lambda self, ends: False)
     monkeypatch.setitem(waiting.Waits.until.__kwdefaults__, "timeout_s", 0.3)
     position = _send(user, campaign, {"event_id": "1"})
     begin = time.monotonic()
