@@ -7,13 +7,14 @@ there is moved aside, never removed.
 import json
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from campaignctl.cli.invocation import confirm, examples, invocation_of, new_app
-from campaignctl.errors import ConfigurationError, SchemaMismatch
+from campaignctl.errors import CampaignctlError, ConfigurationError, SchemaMismatch
 
 if TYPE_CHECKING:
     from campaignctl.adapters.directory_archive import Manifest
@@ -65,7 +66,12 @@ def restore(
             out.note(f"{target} is not empty: it goes to {aside}, and the backup of {manifest.made_at} takes its place")
             confirm(f"Replace {target}?", yes=yes)
         body["pending"] = _restore(settings, file, manifest, target, aside)
+        if aside is not None:
+            body["erased_since"] = _erased_since(aside, target)
     out.answer(json.dumps(body | {"dry_run": dry_run}).encode(), facts, items=None)
+    if body["erased_since"]:
+        numbers = ", ".join(map(str, body["erased_since"]))
+        out.warn("erased_since", f"erased since the backup, and back now: {numbers}; erase again: campaigns delete N")
     if body["pending"]:
         out.warn("schema_older", "the backup's schema is older than this program; run: campaignctl init-schema")
 
@@ -80,6 +86,7 @@ def _body(manifest: "Manifest", file: Path, target: Path, aside: Path | None) ->
         "data_dir": str(target),
         "moved_aside_to": str(aside) if aside is not None else None,
         "pending": [],
+        "erased_since": [],
     }
 
 
@@ -159,6 +166,25 @@ def _opened(settings: "Settings", manifest: "Manifest") -> list[str]:
                 "the stores in the archive are not those that its manifest tells of", hint="take another backup"
             )
     return [f"{plan.target} {one.number:04d} {one.name}" for plan in plans for one in plan.pending]
+
+
+def _erased_since(aside: Path, target: Path) -> list[int]:
+    """Campaigns that the replaced directory had erased and the backup still has.
+
+    They are told, not erased: the two directories need not be of one installation. None where either cannot be read,
+    for a damaged directory is what one restores over.
+    """
+    from campaignctl.adapters.clock import SystemClock
+    from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
+
+    with ExitStack() as stack:
+        replaced, restored = (SQLiteMetadata(path / "metadata.sqlite", SystemClock()) for path in (aside, target))
+        stack.callback(replaced.close)
+        stack.callback(restored.close)
+        try:
+            return sorted(replaced.erased_campaigns().keys() & set(restored.campaign_ids(None)))
+        except CampaignctlError:
+            return []
 
 
 def _exchange(staged: Path, target: Path, aside: Path | None) -> None:

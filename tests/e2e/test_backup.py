@@ -93,6 +93,21 @@ def test_a_directory_is_replaced_only_when_asked_to_and_is_kept(cli: Cli) -> Non
     assert len(at(cli, done["moved_aside_to"]).json("campaigns", "list")["items"]) == 2
 
 
+def test_what_was_erased_stays_erased_or_is_told(cli: Cli) -> None:
+    started(cli, 10)
+    cli.run("backup", "before.tar.gz")
+    cli.run("campaigns", "delete", "1", "--yes", "--wait")
+    cli.run("backup", "after.tar.gz")
+    cli.run("restore", "after.tar.gz", "--data-dir", "elsewhere")
+    restored = at(cli, "elsewhere")
+    restored.run("insights", "--campaign", "1", *DAYS, code=5)
+    sent, _ = restored.run("events", "send", "-", "-o", "json", code=6, stdin=lines(0, 10))
+    assert json.loads(sent)["rejected"] == {"unknown_campaign": 10}
+    done, said = cli.run("restore", "before.tar.gz", "--yes", "-o", "json")
+    assert json.loads(done)["erased_since"] == [1]
+    assert "warning[erased_since]" in said
+
+
 def test_an_open_directory_is_left_alone(cli: Cli) -> None:
     started(cli)
     cli.run("backup", ARCHIVE)

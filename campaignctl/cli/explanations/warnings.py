@@ -6,6 +6,11 @@ TOLD = {
         "A flag or a variable of the environment names a server: --api, --context, CA_API_URL or CA_CONTEXT.",
         "unset the variable; campaignctl context current shows what is in effect",
     ),
+    "erased_since": (
+        "The backup has campaigns that were erased after it was made.",
+        "The directory that the restored one replaces says so; a backup knows nothing of what came after it.",
+        "campaignctl campaigns delete N for each, unless the replaced directory was of another installation",
+    ),
     "key_not_kept": (
         "A key that the stores need is not in the backup.",
         "It is set in the configuration, and a backup has only the keys made in the data directory.",
