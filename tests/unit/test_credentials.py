@@ -1,7 +1,5 @@
 """Credentials at rest: sealed, bound to their account, readable while keys change."""
 
-import secrets
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +51,7 @@ def test_an_earlier_key_opens_and_a_forgotten_one_does_not() -> None:
         CredentialVault([NEW]).open(sealed, OWNER)
 
 
-@pytest.mark.parametrize("text", ["", "v1", "v1.a.b", "v2.x.y", "v1..", secrets.token_urlsafe(40)])
+@pytest.mark.parametrize("text", ["", "v1", "v1.a.b", "v2.x.y", "v1..", "no-sealed-text-" * 3])
 def test_what_is_no_sealed_text_is_refused(text: str) -> None:
     with pytest.raises(UnreadableCredentials):
         CredentialVault([NEW]).open(text, OWNER)
