@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from campaignctl.errors import Unavailable
 from campaignctl.ports.event_log import NewRecord
 from campaignctl.ports.reports import NativeCampaign
 from campaignctl.services.own_records import OWN_KIND_HEADER, REPORT_HEADERS
@@ -97,22 +99,21 @@ def test_failures_of_the_store_are_made_good(bench: Bench, seed: int) -> None:
     assert landed(bench) == expected(bench)
 
 
-def test_metadata_away_stops_nothing_for_good(bench: Bench) -> None:
+@pytest.mark.parametrize("call", ["erased_campaigns", "campaigns_claiming"])
+def test_metadata_away_stops_nothing_for_good(bench: Bench, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     history = FetchHistory(1, fetches=9)
     bench.campaigns.claims = {history.natives[0]: 5}
     produce(bench, history, events=False)
-    bench.campaigns.down = True
-    bench.store.fault = lambda _: None
-    worker = bench.worker(failpoint=bench.stop_when_drained(lambda: worker))
-    sleeps = iter(range(100))
-    original = bench.campaigns.campaigns_claiming
+    tries, answer = count(), getattr(bench.campaigns, call)
 
-    def back_after_a_while(natives: Any) -> set[int]:
-        bench.campaigns.down = next(sleeps) < 3
-        return original(natives)
+    def away_at_first(*asked: Any) -> Any:
+        if next(tries) < 3:
+            raise Unavailable("The metadata store is away.", service="metadata")
+        return answer(*asked)
 
-    bench.campaigns.campaigns_claiming = back_after_a_while  # type: ignore[method-assign]
-    worker.run()
+    monkeypatch.setattr(bench.campaigns, call, away_at_first)
+    bench.drain()
+    assert next(tries) > 3
     assert landed(bench) == expected(bench)
     assert bench.campaigns.bumps[5] > 0
 
