@@ -1,0 +1,129 @@
+"""Which adapter stands behind each port: a store is embedded until a server is named for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from campaignctl.adapters.cache.in_process import InProcessCache
+from campaignctl.bootstrap.keys import installation_of
+from campaignctl.errors import ConfigurationError
+from campaignctl.services.health import Check
+
+if TYPE_CHECKING:
+    from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
+    from campaignctl.config import Settings
+    from campaignctl.ports.cache import Cache
+    from campaignctl.ports.clock import Clock, ServerClock
+    from campaignctl.ports.event_log import EventLog
+    from campaignctl.ports.metadata import MetadataStore
+    from campaignctl.ports.schema import MigrationTarget
+
+
+_CACHE_BYTES = 32 * 1024 * 1024
+
+
+def open_event_log(
+    settings: "Settings", clock: "Clock", *, is_serving: bool
+) -> "tuple[EventLog, Callable[[], object] | None]":
+    if settings.embedded_event_log:
+        from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
+
+        embedded = EmbeddedEventLog(settings.data_dir / "event_log.sqlite", clock)
+        return embedded, embedded.apply_retention
+    with _extra("servers", "kafka.brokers"):
+        from campaignctl.adapters.event_log.kafka import KafkaEventLog
+        from campaignctl.adapters.event_log.kafka_config import KafkaSecurity, KafkaTimeouts
+    kafka = settings.kafka
+    security = KafkaSecurity(
+        protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        username=kafka.sasl_username,
+        password=kafka.sasl_password.get_secret_value(),
+        ca_file=_file(kafka.ssl_ca_file),
+        cert_file=_file(kafka.ssl_cert_file),
+        key_file=_file(kafka.ssl_key_file),
+    )
+    log = KafkaEventLog(
+        kafka.brokers,
+        clock,
+        security=security,
+        timeouts=KafkaTimeouts(request_s=4.0, delivery_s=5.0) if is_serving else None,
+        instance_id=kafka.instance_id or None,
+        replication_factor=kafka.replication_factor,
+    )
+    return log, None
+
+
+def open_metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget, ServerClock | None]":
+    if settings.embedded_metadata:
+        from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
+
+        embedded = SQLiteMetadata(settings.data_dir / "metadata.sqlite", clock)
+        return embedded, embedded, None
+    with _extra("servers", "postgres.host"):
+        from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
+    postgres = settings.postgres
+    server = PostgreSQLMetadata(
+        host=postgres.host,
+        port=postgres.port,
+        database=postgres.database,
+        username=postgres.username,
+        password=postgres.password.get_secret_value(),
+        sslmode=postgres.sslmode,
+        clock=clock,
+    )
+    return server, server, server
+
+
+def open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
+    if settings.embedded_analytics:
+        from campaignctl.adapters.analytics.embedded import open_embedded_analytics
+
+        return open_embedded_analytics(settings.data_dir / "analytics")
+    from campaignctl.adapters.analytics.server import open_clickhouse
+
+    clickhouse = settings.clickhouse
+    return open_clickhouse(
+        clickhouse.host,
+        clickhouse.port,
+        clickhouse.database,
+        clickhouse.username,
+        clickhouse.password.get_secret_value(),
+        clickhouse.secure,
+    )
+
+
+def open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
+    in_process = InProcessCache(_CACHE_BYTES)
+    if settings.embedded_cache:
+        return in_process, None
+    with _extra("servers", "redis.addr"):
+        from campaignctl.adapters.cache.redis import RedisCache
+    from campaignctl.adapters.cache.tiered import TieredCache
+
+    redis = settings.redis
+    shared = RedisCache(
+        redis.addr,
+        username=redis.username,
+        password=redis.password.get_secret_value(),
+        db=redis.db,
+        prefix=f"{installation_of(settings)}:",
+    )
+    return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
+
+
+@contextmanager
+def _extra(name: str, key: str) -> Iterator[None]:
+    """What is imported inside comes with an extra; without it the key asks for what is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"{key} names a server, and its client library is not installed ({missing.name} is missing)",
+            hint=f"pip install 'campaignctl[{name}]', or leave {key} empty",
+        ) from missing
+
+
+def _file(name: str) -> Path | None:
+    return Path(name) if name else None
