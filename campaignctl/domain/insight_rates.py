@@ -52,7 +52,8 @@ class Conversions:
         if rate is None:
             self._missing.setdefault(currency, set()).add(day)
             return None
-        self._used.setdefault(currency, {}).setdefault(rate, day)
+        used = self._used.setdefault(currency, {})
+        used[rate] = min(day, used.get(rate, day))
         return div_half_even(micros * int(rate.scaleb(18)), _RATE_SCALE)
 
     def warnings(self) -> list[Warning_]:
@@ -84,7 +85,8 @@ def _listed_days(days: set[date]) -> str:
 
 def _listed_rates(currency: str, rates: Mapping[Decimal, date]) -> str:
     if len(rates) <= _MAX_NAMED:
-        shown = ", ".join(_plain(rate) for rate in rates)
+        # By the day of its first use: stores answer rows in any order.
+        shown = ", ".join(_plain(rate) for rate in sorted(rates, key=lambda rate: (rates[rate], rate)))
         return f"1 {currency} = {shown}"
     return f"1 {currency} = {_plain(min(rates))} to {_plain(max(rates))} ({len(rates)} rates)"
 
