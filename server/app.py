@@ -15,17 +15,17 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
-from server import access_schemas, account_schemas, connection_guard, schemas_events, schemas_pacing, schemas_reports
+from server import connection_guard
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
+from server.operations import component_schemas
 from server.problem import HttpError, answer_error
 from server.protocol import guarded_protocol
 from server.routes import (
@@ -54,7 +54,6 @@ from server.routes import (
     system,
     verification,
 )
-from server.schemas import component_schemas
 from server.security import Gatekeeper
 from server.waiting import Gate, Waits
 
@@ -104,14 +103,6 @@ _ROUTERS = (
     document,
     operator,
     verification,
-)
-
-_SCHEMAS: tuple[type[BaseModel], ...] = (
-    *access_schemas.SHOWN,
-    *account_schemas.SHOWN,
-    *schemas_reports.SHOWN,
-    *schemas_events.SHOWN,
-    *schemas_pacing.SHOWN,
 )
 
 logger = logging.getLogger(__name__)
@@ -183,7 +174,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
                 for method in route.methods or ():  # the framework leaves null out, and so out of our examples
                     shown["paths"][route.path][method.lower()] |= route.openapi_extra or {}
         shown["components"] = {
-            "schemas": component_schemas(_SCHEMAS),
+            "schemas": component_schemas(),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from server.audit import audited
 from server.dependencies import Call
 from server.idempotency import answers_once
 from server.problem import MEDIA_TYPE
+from server.schemas.problems import Problem
 
 Schema = Mapping[str, Any]
 SyncEndpoint = Callable[[Call], Response]
@@ -47,6 +49,9 @@ PROBLEMS = {
 _ANYWHERE = (400, 414, 422, 431, 500, 503)
 _WITH_BODY = (408, 413, 415)
 _WITH_RETRY_AFTER = (429, 503)
+_COMPONENT = "#/components/schemas/{name}"
+_models: dict[str, type[BaseModel]] = {}
+"""What operations refer to, by name; filled while they are registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,22 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class ListOf:
+    """An array of a model."""
+
+    items: type[BaseModel]
+    most: int | None = None
+
+
+Shape = type[BaseModel] | ListOf | Schema
+"""Of a body or an answer: a model, several, or a schema as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """A request body by media type."""
 
-    content: Mapping[str, type[BaseModel] | Schema]
+    content: Mapping[str, Shape]
     required: bool = True
     example: object = None
 
@@ -77,7 +94,7 @@ class Answer:
     """A successful answer."""
 
     description: str
-    content: Mapping[str, type[BaseModel] | Schema] = field(default_factory=dict)
+    content: Mapping[str, Shape] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     example: object = None
 
@@ -235,16 +252,34 @@ IDEMPOTENCY_KEY = Param(
 )
 
 
-def _reference(schema: type[BaseModel] | Schema) -> Schema:
-    if isinstance(schema, type):
-        return {"$ref": f"#/components/schemas/{schema.__name__}"}
-    return schema
+def component_schemas() -> dict[str, Any]:
+    """What the registered operations refer to, by name: ``components.schemas`` of the document."""
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _models.values()], ref_template=_COMPONENT.format(name="{model}")
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas
 
 
-def _content(content: Mapping[str, type[BaseModel] | Schema], example: object) -> dict[str, Any]:
+def _reference(model: type[BaseModel]) -> Schema:
+    if _models.setdefault(model.__name__, model) is not model:
+        raise ValueError(f"two models are called {model.__name__}, which the document cannot tell apart")
+    return {"$ref": _COMPONENT.format(name=model.__name__)}
+
+
+def _schema(shape: Shape) -> Schema:
+    if isinstance(shape, type):
+        return _reference(shape)
+    if isinstance(shape, ListOf):
+        most = {} if shape.most is None else {"maxItems": shape.most}
+        return {"type": "array", **most, "items": _reference(shape.items)}
+    return shape
+
+
+def _content(content: Mapping[str, Shape], example: object) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    for media_type, schema in content.items():
-        shown[media_type] = {"schema": _reference(schema)}
+    for media_type, shape in content.items():
+        shown[media_type] = {"schema": _schema(shape)}
         if example is not None and media_type == "application/json":
             shown[media_type]["example"] = example
     return shown
@@ -264,7 +299,7 @@ def _response(answer: Answer) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "description": PROBLEMS[status],
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {MEDIA_TYPE: {"schema": _reference(Problem)}},
     }
     if status in _WITH_RETRY_AFTER:
         shown["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}

@@ -7,10 +7,10 @@ from campaignctl.domain.accounts import PlatformAccount, account_draft
 from campaignctl.domain.users import Role
 from campaignctl.services.accounts import Verification
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from server.account_schemas import AccountIn, AccountOut, AccountPage, VerificationOut
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.schemas.accounts import AccountIn, AccountOut, AccountPage, VerificationOut
 
 router = APIRouter(prefix="/api/v1/accounts")
 

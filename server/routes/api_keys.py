@@ -8,10 +8,10 @@ from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.users import Role
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from server.access_schemas import ApiKeyIn, ApiKeyIssued, ApiKeyOut, ApiKeyPage
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.schemas.access import ApiKeyIn, ApiKeyIssued, ApiKeyOut, ApiKeyPage
 
 router = APIRouter(prefix="/api/v1/api-keys")
 

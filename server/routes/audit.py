@@ -7,10 +7,10 @@ from campaignctl.domain.audit import AuditEntry, AuditFilter
 from campaignctl.domain.fields import FieldReader
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from server.access_schemas import AuditPage
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.schemas.access import AuditPage
 
 router = APIRouter(prefix="/api/v1/audit")
 

@@ -9,7 +9,16 @@ from campaignctl.services.access import TokenPair
 from server.bodies import text_members
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, serves
-from server.schemas import Login, Logout, PasswordChange, PasswordReset, RefreshToken, Registration, Tokens, UserOut
+from server.schemas.sessions import (
+    Login,
+    Logout,
+    PasswordChange,
+    PasswordReset,
+    RefreshToken,
+    Registration,
+    Tokens,
+    UserOut,
+)
 
 router = APIRouter(prefix="/api/v1/auth")
 

@@ -12,7 +12,7 @@ from campaignctl.services.campaigns import campaign_etag
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
-from server.schemas import CampaignIn, CampaignOut, CampaignPage
+from server.schemas.campaigns import CampaignIn, CampaignOut, CampaignPage
 
 router = APIRouter(prefix="/api/v1/campaigns")
 

@@ -16,7 +16,7 @@ from server.bytes_in_json import as_text
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
-from server.schemas import ConflictPage
+from server.schemas.events import ConflictPage
 
 router = APIRouter(prefix="/api/v1/conflicts")
 

@@ -18,7 +18,7 @@ from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
 from server.routes.jobs import JOB_ACCEPTED, job_accepted
-from server.schemas import DeadLetterOut, DeadLetterPage, ReplayIn
+from server.schemas.dead_letters import DeadLetterOut, DeadLetterPage, ReplayIn
 
 router = APIRouter(prefix="/api/v1/dead-letters")
 

@@ -13,7 +13,7 @@ from campaignctl.services.event_export import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.campaigns import CAMPAIGN_ID, CURSOR, LINK_HEADER
-from server.schemas_events import ExportedEventPage
+from server.schemas.events import ExportedEventPage
 
 router = APIRouter(prefix="/api/v1/campaigns")
 

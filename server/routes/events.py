@@ -13,9 +13,9 @@ from campaignctl.services.event_intake import Accepted, split_json_array, split_
 from server.bodies import media_type, unsupported_media_type
 from server.dependencies import Call
 from server.middleware import busy
-from server.operations import Answer, Body, Operation, serves
+from server.operations import Answer, Body, ListOf, Operation, serves
 from server.problem import HttpError
-from server.schemas import AcceptedEvents, EventIn
+from server.schemas.events import AcceptedEvents, EventIn
 
 router = APIRouter(prefix="/api/v1")
 
@@ -60,7 +60,7 @@ _EXAMPLE = [
         ),
         body=Body(
             {
-                "application/json": {"type": "array", "items": {"$ref": f"#/components/schemas/{EventIn.__name__}"}},
+                "application/json": ListOf(EventIn),
                 "application/x-ndjson": {"type": "string", "description": "One event a line; blank lines are skipped."},
             },
             example=_EXAMPLE,

@@ -5,11 +5,11 @@ from starlette.responses import Response
 
 from campaignctl.domain.fetches import fetch_request
 from campaignctl.domain.users import Role
-from server.account_schemas import FetchIn
 from server.dependencies import Call
 from server.operations import Body, Operation, serves
 from server.routes.campaigns import CAMPAIGN_ID
 from server.routes.jobs import JOB_ACCEPTED, job_accepted
+from server.schemas.jobs import FetchIn
 
 router = APIRouter(prefix="/api/v1/campaigns")
 

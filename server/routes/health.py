@@ -8,7 +8,7 @@ from starlette.responses import Response
 from campaignctl.services.health import HealthReport
 from server.dependencies import Call
 from server.operations import Answer, Operation, serves_async
-from server.schemas import HealthOut, LiveOut
+from server.schemas.system import HealthOut, LiveOut
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ from server.negotiation import best_media_type
 from server.operations import Answer, Operation, Param, Schema, serves_waiting
 from server.problem import HttpError, Problem
 from server.routes.campaigns import CAMPAIGN_ID, CURSOR, LINK_HEADER
-from server.schemas import CampaignInsights, SeveralInsights
+from server.schemas.insights import CampaignInsights, SeveralInsights
 from server.waiting import Waits
 
 router = APIRouter(prefix="/api/v1")

@@ -10,7 +10,7 @@ from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
-from server.schemas import JobOut, JobPage
+from server.schemas.jobs import JobOut, JobPage
 
 router = APIRouter(prefix="/api/v1/jobs")
 

@@ -7,13 +7,13 @@ from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
-from server.access_schemas import Acceptance, InvitationIn, InvitationOut, MemberIn, MemberPage, ResetIssued
 from server.bodies import text_members
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.routes.auth import USER_EXAMPLE, shown_user
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
-from server.schemas import UserOut
+from server.schemas.access import Acceptance, InvitationIn, InvitationOut, MemberIn, MemberPage, ResetIssued
+from server.schemas.sessions import UserOut
 
 router = APIRouter(prefix="/api/v1")
 

@@ -12,7 +12,7 @@ from campaignctl.services.pacing import Pacing
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.campaigns import CAMPAIGN_ID
-from server.schemas_pacing import PacingOut
+from server.schemas.pacing import PacingOut
 
 router = APIRouter(prefix="/api/v1/campaigns")
 

@@ -11,9 +11,9 @@ from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from campaignctl.services.rates import MAX_RATES
 from server.dependencies import Call
-from server.operations import Answer, Body, Operation, Param, serves
+from server.operations import Answer, Body, ListOf, Operation, Param, serves
 from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
-from server.schemas import RateIn, RatePage, RatesStored
+from server.schemas.rates import RateIn, RatePage, RatesStored
 
 router = APIRouter(prefix="/api/v1/currency-rates")
 
@@ -81,16 +81,7 @@ def list_rates(call: Call) -> Response:
         tag="rates",
         summary="Add or replace rates",
         description="A rate replaces the stored one of the same date, currency and base. All are stored, or none.",
-        body=Body(
-            {
-                "application/json": {
-                    "type": "array",
-                    "maxItems": MAX_RATES,
-                    "items": {"$ref": f"#/components/schemas/{RateIn.__name__}"},
-                }
-            },
-            example=[_EXAMPLE],
-        ),
+        body=Body({"application/json": ListOf(RateIn, most=MAX_RATES)}, example=[_EXAMPLE]),
         answers={200: Answer("They are stored.", {"application/json": RatesStored}, example={"stored": 1})},
     ),
 )

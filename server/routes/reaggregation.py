@@ -8,7 +8,7 @@ from server.dependencies import Call
 from server.operations import Body, Operation, serves
 from server.routes.campaigns import CAMPAIGN_ID
 from server.routes.jobs import JOB_ACCEPTED, job_accepted
-from server.schemas import ReaggregateIn
+from server.schemas.jobs import ReaggregateIn
 
 router = APIRouter(prefix="/api/v1/campaigns")
 

@@ -18,7 +18,7 @@ from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
 from server.routes.accounts import ACCOUNT_ID
 from server.routes.campaigns import CAMPAIGN_ID
-from server.schemas_reports import ReconciliationOut, RestatementsOut, UnmappedOut
+from server.schemas.reports import ReconciliationOut, RestatementsOut, UnmappedOut
 
 router = APIRouter(prefix="/api/v1")
 

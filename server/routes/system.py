@@ -15,7 +15,7 @@ from campaignctl.errors import InvalidInput, Unavailable
 from campaignctl.services.lag import GroupLag, Rates
 from server.dependencies import Call, plain
 from server.operations import Answer, Operation, Param, serves
-from server.schemas_system import FreshnessOut, SystemOut
+from server.schemas.system import FreshnessOut, SystemOut
 
 router = APIRouter(prefix="/api/v1")
 

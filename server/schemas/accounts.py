@@ -1,17 +1,16 @@
-"""The shapes of accounts in the OpenAPI document (see ``server.schemas``)."""
+"""Accounts on ad platforms."""
 
-from datetime import date, datetime
+from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.accounts import AccountState
+from server.schemas.fields import In
 
 
-class CredentialsIn(BaseModel):
+class CredentialsIn(In):
     """What the platform asks for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     access_token: str | None = None
     refresh_token: str | None = None
@@ -22,9 +21,7 @@ class CredentialsIn(BaseModel):
     app_id: str | None = None
 
 
-class AccountIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class AccountIn(In):
     platform: Platform
     account_id: str = Field(min_length=1, max_length=128)
     name: str | None = Field(default=None, max_length=200)
@@ -61,14 +58,3 @@ class VerificationOut(BaseModel):
     missing_permissions: list[str] = Field(description="In the platform's words.")
     message: str | None
     account: AccountOut
-
-
-class FetchIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    platforms: list[Platform] | None = Field(default=None, min_length=1)
-    start_date: date | None = None
-    end_date: date | None = None
-
-
-SHOWN: tuple[type[BaseModel], ...] = (AccountIn, AccountOut, AccountPage, VerificationOut, FetchIn)

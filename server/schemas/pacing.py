@@ -1,4 +1,4 @@
-"""The shape of a campaign's pacing in the OpenAPI document (see ``server.schemas``)."""
+"""A campaign's pacing."""
 
 from datetime import date, datetime
 
@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from campaignctl.domain.campaigns import BudgetPeriod, CampaignStatus
 from campaignctl.domain.pacing import PROJECTION_METHOD, RECENT_DAYS, STALE_AFTER, STOPPED_AFTER_DAYS, TOLERATED_PERCENT
-from server.schemas import AmountOrNull, InsightWarning
+from server.schemas.fields import AmountOrNull
+from server.schemas.insights import InsightWarning
 
 _STALE_HOURS = int(STALE_AFTER.total_seconds()) // 3_600
 
@@ -51,6 +52,3 @@ class PacingOut(BaseModel):
     flags: PacingFlags
     last_data_at: datetime | None = Field(description="The newest event or fetch.")
     warnings: list[InsightWarning]
-
-
-SHOWN: tuple[type[BaseModel], ...] = (PacingOut,)

@@ -1,4 +1,4 @@
-"""The shapes of ``GET /system`` and ``GET /freshness``; see ``server.schemas``."""
+"""How it is doing: health, lag and freshness."""
 
 from datetime import datetime
 
@@ -6,6 +6,22 @@ from pydantic import BaseModel, Field
 
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.health import Status
+
+
+class HealthCheck(BaseModel):
+    status: Status
+    latency_ms: float
+    detail: str | None = None
+
+
+class HealthOut(BaseModel):
+    status: Status
+    checks: dict[str, HealthCheck]
+
+
+class LiveOut(BaseModel):
+    status: str = Field(pattern="^ok$")
+    checks: dict[str, HealthCheck]
 
 
 class PartitionLagOut(BaseModel):

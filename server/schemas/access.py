@@ -1,19 +1,16 @@
-"""The shapes of members, invitations, API keys and the audit log in the OpenAPI document (see ``server.schemas``)."""
+"""Members, invitations, API keys and the audit log."""
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from campaignctl.domain.api_keys import Scope
 from campaignctl.domain.users import Role
-from server.schemas import UserOut
+from server.schemas.fields import In
+from server.schemas.sessions import UserOut
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class MemberIn(_In):
+class MemberIn(In):
     role: Role
 
 
@@ -22,7 +19,7 @@ class MemberPage(BaseModel):
     next_cursor: str | None
 
 
-class InvitationIn(_In):
+class InvitationIn(In):
     email: str = Field(max_length=254)
     role: Role
 
@@ -35,7 +32,7 @@ class InvitationOut(BaseModel):
     expires_at: datetime
 
 
-class Acceptance(_In):
+class Acceptance(In):
     password: str = Field(max_length=128)
     name: str | None = Field(default=None, max_length=200)
 
@@ -45,7 +42,7 @@ class ResetIssued(BaseModel):
     expires_at: datetime
 
 
-class ApiKeyIn(_In):
+class ApiKeyIn(In):
     name: str = Field(min_length=1, max_length=200)
     scopes: list[Scope] = Field(min_length=1)
     expires_at: datetime | None = None
@@ -85,18 +82,3 @@ class AuditEntryOut(BaseModel):
 class AuditPage(BaseModel):
     items: list[AuditEntryOut]
     next_cursor: str | None
-
-
-SHOWN: tuple[type[BaseModel], ...] = (
-    MemberIn,
-    MemberPage,
-    InvitationIn,
-    InvitationOut,
-    Acceptance,
-    ResetIssued,
-    ApiKeyIn,
-    ApiKeyOut,
-    ApiKeyIssued,
-    ApiKeyPage,
-    AuditPage,
-)

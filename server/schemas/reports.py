@@ -1,4 +1,4 @@
-"""The shapes of what is answered about reports by themselves; see ``server.schemas``."""
+"""What the platforms report, by itself and beside what was streamed."""
 
 from datetime import date, datetime
 
@@ -104,6 +104,3 @@ class UnmappedOut(BaseModel):
     items: list[UnmappedNativeOut]
     days: list[AccountDayOut] = Field(description="Mapped and unmapped add up to what the account reported.")
     truncated: bool = Field(description="Whether there are more than are shown: ask for fewer days.")
-
-
-SHOWN: tuple[type[BaseModel], ...] = (RestatementsOut, ReconciliationOut, UnmappedOut)
