@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +19,7 @@ from campaignctl.cli.app import COMMANDS, root_command, run
 from campaignctl.cli.completions import Shell, script
 from campaignctl.cli.exit_codes import MEANINGS, ExitCode
 from tests.golden import matches_golden
-from tests.unit.cli_support import Answer, Request, fake_api, ok, problem
+from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok, problem
 from tests.unit.test_cli_output import BODY, INSIGHTS
 
 ROOT = Path(__file__).parents[2]
@@ -49,34 +48,7 @@ CAMPAIGN = {
 }
 RECEIPT = {"accepted": 1, "rejected": [], "position": "p1"}
 
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration, session or terminal of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("CA_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("CA_TOKEN", "t0k")
-
-
-class Ran:
-    def __init__(self, code: int, stdout: str, stderr: str) -> None:
-        self.code, self.stdout, self.stderr = code, stdout, stderr
-
-
-Cli = Callable[..., Ran]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def call(*arguments: str) -> Ran:
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return Ran(int(code), captured.out, captured.err)
-
-    return call
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def query_of(request: Request) -> dict[str, list[str]]:

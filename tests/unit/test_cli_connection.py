@@ -21,11 +21,10 @@ PAGE = {"items": [], "next_cursor": None}
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+def _impatient(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "LOCK_WAIT_S", 0.3)
     monkeypatch.setattr(connection, "_LOOK_EVERY_S", 0.1)
+    monkeypatch.delenv("CA_TOKEN")
 
 
 def test_the_server_that_was_named_gets_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

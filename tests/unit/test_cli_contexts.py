@@ -9,8 +9,7 @@ from campaignctl.cli import invocation as asking
 from campaignctl.cli.contexts import Context, ContextFile, choose, names
 from campaignctl.cli.invocation import Invocation, confirm
 from campaignctl.errors import ConfigurationError, NotFound
-from tests.unit.cli_support import fake_api, ok
-from tests.unit.test_cli_commands import Cli, _alone, cli  # noqa: F401  fixtures
+from tests.unit.cli_support import Cli, fake_api, ok
 
 WRONG = '{"current": null, "contexts": {"x": {"api": 1}}}'
 EMPTY = {"items": [], "next_cursor": None}
@@ -59,7 +58,7 @@ def test_the_file_is_private_and_a_wrong_one_is_refused(tmp_path: Path, monkeypa
         file.all()
 
 
-def test_contexts_from_the_command_line(cli: Cli) -> None:  # noqa: F811
+def test_contexts_from_the_command_line(cli: Cli) -> None:
     assert json.loads(cli("context", "current", "-o", "json").stdout)["api"] is None
     with fake_api(lambda _: ok(EMPTY)) as server:
         assert cli("context", "add", "lab", "https://lab.example.com/").code == 0
@@ -94,7 +93,7 @@ def test_contexts_from_the_command_line(cli: Cli) -> None:  # noqa: F811
         (("current", "--context", "none"), 5, "there is no context"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments: tuple[str, ...], code: int, said: str, cli: Cli) -> None:  # noqa: F811
+def test_what_cannot_be_is_refused(arguments: tuple[str, ...], code: int, said: str, cli: Cli) -> None:
     cli("context", "add", "lab", "http://lab")
     ran = cli("context", *arguments)
     assert (ran.code, ran.stdout) == (code, "")
@@ -103,7 +102,7 @@ def test_what_cannot_be_is_refused(arguments: tuple[str, ...], code: int, said: 
     assert [one["name"] for one in json.loads(cli("context", "list", "-o", "json").stdout)["items"]] == ["lab"]
 
 
-def test_a_choice_that_something_overrides_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_choice_that_something_overrides_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("context", "add", "lab", "http://lab")
     monkeypatch.setenv("CA_API_URL", "http://url")
     assert (
@@ -115,7 +114,7 @@ def test_a_choice_that_something_overrides_is_told(cli: Cli, monkeypatch: pytest
     assert "warning" not in cli("context", "use", "--none").stderr
 
 
-def test_it_is_told_where_it_is_dangerous_and_by_config_show(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_it_is_told_where_it_is_dangerous_and_by_config_show(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("context", "add", "prod", "http://prod", "--use")
     ran = cli("config", "show", "-o", "json")
     assert json.loads(ran.stdout)["context"] == {"name": "prod", "api": "http://prod", "chosen_by": "context use"}

@@ -1,9 +1,7 @@
 """``campaignctl dlq``: what it asks of the API, what it prints, and when it asks a person."""
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -37,12 +35,8 @@ PURGE = "/internal/dead-letters/purge"
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("CA_")]:
-        monkeypatch.delenv(name)
+def _wide(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("CA_TOKEN", "t0k")
 
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.explanations import findings, letters, pages, platforms, problems, requests, warnings
 from campaignctl.domain.events.model import RejectReason
 from tests.support.told_codes import codes
-from tests.unit.test_cli_commands import Cli, cli  # noqa: F401  a fixture
+from tests.unit.cli_support import Cli
 
 
 def test_every_code_of_the_source_has_a_page_and_no_page_is_left_over() -> None:
@@ -37,26 +37,26 @@ def test_a_code_has_one_page_and_every_exit_code_has_one() -> None:
 @pytest.mark.parametrize(
     "asked", ["not_yet_visible", "NOT_YET_VISIBLE", "error[not_yet_visible]", "urn:campaignctl:problem:not_yet_visible"]
 )
-def test_a_code_is_found_however_it_was_copied(asked: str, cli: Cli) -> None:  # noqa: F811
+def test_a_code_is_found_however_it_was_copied(asked: str, cli: Cli) -> None:
     ran = cli("explain", asked)
     assert ran.code == 0
     assert ran.stdout.startswith("not_yet_visible (error)\n")
     assert "Why: " in ran.stdout and "What to do: " in ran.stdout
 
 
-def test_exit_codes_are_explained_too(cli: Cli) -> None:  # noqa: F811
+def test_exit_codes_are_explained_too(cli: Cli) -> None:
     page = json.loads(cli("explain", "7", "-o", "json").stdout)
     assert (page["code"], page["kind"]) == ("7", "exit code")
     assert "cannot be reached" in page["meaning"]
 
 
-def test_what_is_not_known_is_exit_5_with_the_nearest(cli: Cli) -> None:  # noqa: F811
+def test_what_is_not_known_is_exit_5_with_the_nearest(cli: Cli) -> None:
     ran = cli("explain", "not_visible_yet")
     assert (ran.code, ran.stdout) == (5, "")
     assert "did you mean not_yet_visible" in ran.stderr
 
 
-def test_all_are_listed(cli: Cli) -> None:  # noqa: F811
+def test_all_are_listed(cli: Cli) -> None:
     listed = json.loads(cli("explain", "-o", "json").stdout)["items"]
     assert [one["code"] for one in listed] == [page.code for page in pages()]
     assert "missing_rate" in cli("explain").stdout

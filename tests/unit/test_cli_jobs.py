@@ -27,8 +27,7 @@ ENDED = {"finished_at": "2026-11-02T09:00:05Z", "started_at": "2026-11-02T09:00:
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CA_TOKEN", "token")
+def _at_once(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("campaignctl.cli.job_wait._LOOK_EVERY_S", 0.0)
 
 

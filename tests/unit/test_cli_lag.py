@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.cli_support import Answer, Request, fake_api, ok
-from tests.unit.test_cli_commands import Cli, cli  # noqa: F401  a fixture
+from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok
 
 PARTITIONS = [
     {"partition": 0, "committed": 10, "end": 22, "lag_records": 12, "lag_seconds": 3.25},
@@ -31,7 +30,7 @@ def _answering(lag: object = LAG, items: object = ITEMS) -> Callable[[Request], 
 
 
 @pytest.mark.parametrize(("most", "code"), [("11", 1), ("12", 0)])
-def test_the_lag_as_a_gate(most: str, code: int, cli: Cli) -> None:  # noqa: F811
+def test_the_lag_as_a_gate(most: str, code: int, cli: Cli) -> None:
     with fake_api(_answering()) as server:
         ran = cli("--api", server.url, "lag", "--max-lag", most, "-o", "json")
     assert ran.code == code
@@ -39,7 +38,7 @@ def test_the_lag_as_a_gate(most: str, code: int, cli: Cli) -> None:  # noqa: F81
     assert ("lag_exceeded" in ran.stderr) == bool(code)
 
 
-def test_the_lag_in_other_forms(cli: Cli) -> None:  # noqa: F811
+def test_the_lag_in_other_forms(cli: Cli) -> None:
     with fake_api(_answering()) as server:
         table = cli("--api", server.url, "lag").stdout
         lines = cli("--api", server.url, "lag", "-o", "csv").stdout.splitlines()
@@ -49,7 +48,7 @@ def test_the_lag_in_other_forms(cli: Cli) -> None:  # noqa: F811
     assert [json.loads(line) for line in items] == PARTITIONS
 
 
-def test_a_lag_that_cannot_be_told_is_exit_7(cli: Cli) -> None:  # noqa: F811
+def test_a_lag_that_cannot_be_told_is_exit_7(cli: Cli) -> None:
     with fake_api(_answering(lag=None)) as server:
         ran = cli("--api", server.url, "lag")
     assert (ran.code, ran.stdout) == (7, "")
@@ -59,7 +58,7 @@ def test_a_lag_that_cannot_be_told_is_exit_7(cli: Cli) -> None:  # noqa: F811
     ("items", "most", "code"),
     [(ITEMS, "1d", 1), (ITEMS[1:], "2m", 1), (ITEMS[1:], "121", 0), ([], "1s", 0), (ITEMS[1:], "soon", 2)],
 )
-def test_freshness_as_a_gate(items: object, most: str, code: int, cli: Cli) -> None:  # noqa: F811
+def test_freshness_as_a_gate(items: object, most: str, code: int, cli: Cli) -> None:
     with fake_api(_answering(items=items)) as server:
         ran = cli("--api", server.url, "freshness", "--max-age", most, "-o", "json")
     assert ran.code == code, ran.stderr
@@ -67,7 +66,7 @@ def test_freshness_as_a_gate(items: object, most: str, code: int, cli: Cli) -> N
         assert json.loads(ran.stdout) == {"items": items, "truncated": False}
 
 
-def test_freshness_asks_for_what_was_named(cli: Cli) -> None:  # noqa: F811
+def test_freshness_asks_for_what_was_named(cli: Cli) -> None:
     with fake_api(_answering()) as server:
         out = cli("--api", server.url, "freshness", "--campaign", "3", "--platform", "meta").stdout
         asked = server.requests[-1].path

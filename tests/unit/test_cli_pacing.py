@@ -2,8 +2,7 @@
 
 import json
 
-from tests.unit.cli_support import Answer, Request, fake_api, ok
-from tests.unit.test_cli_commands import Cli, cli  # noqa: F401  a fixture
+from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok
 
 BODY = {
     "campaign_id": 42, "at": "2026-10-16T12:00:00Z", "status": "active", "timezone": "UTC", "currency": "EUR",
@@ -15,7 +14,7 @@ BODY = {
 }  # fmt: skip
 
 
-def test_pacing_is_asked_for_and_shown(cli: Cli) -> None:  # noqa: F811
+def test_pacing_is_asked_for_and_shown(cli: Cli) -> None:
     paths: list[str] = []
 
     def answer(request: Request) -> Answer:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli_support import Answer, Request, fake_api, ok
-from tests.unit.test_cli_commands import Cli, cli  # noqa: F401  a fixture
+from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok
 
 RESTATED = {
     "day": "2026-10-03", "platform": "meta", "account_id": "100", "level": "campaign", "external_id": "=2384",
@@ -18,7 +17,7 @@ RESTATEMENTS = {
 }  # fmt: skip
 
 
-def test_restatements_are_asked_for_and_shown(cli: Cli) -> None:  # noqa: F811
+def test_restatements_are_asked_for_and_shown(cli: Cli) -> None:
     paths: list[str] = []
 
     def answer(request: Request) -> Answer:
@@ -69,7 +68,7 @@ def _reconciliation(*, within: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_reconcile_is_a_gate(*, within: bool, cli: Cli) -> None:  # noqa: F811
+def test_reconcile_is_a_gate(*, within: bool, cli: Cli) -> None:
     paths: list[str] = []
 
     def answer(request: Request) -> Answer:

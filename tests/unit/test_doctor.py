@@ -1,7 +1,6 @@
 """Looking an installation over: every part at once and no longer than the deadline; findings, exit codes, no secret."""
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,8 +15,7 @@ from campaignctl.cli.doctor_looks import lag_look, of_machine
 from campaignctl.config import load_settings
 from campaignctl.errors import SchemaMismatch, Unavailable
 from campaignctl.services.doctor import Examination, Examined, Finding, Look, State, examine
-from tests.unit.cli_support import Answer, Request, fake_api, ok, problem
-from tests.unit.test_cli_commands import Cli, cli  # noqa: F401  a fixture
+from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok, problem
 
 KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
 SYSTEM = {
@@ -26,14 +24,7 @@ SYSTEM = {
 }  # fmt: skip
 WELL = {"status": "ok", "checks": {"metadata": {"status": "ok", "latency_ms": 0.4}}}
 
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("CA_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("CA_TOKEN", "t0k")
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def seen(look: Callable[[], Look], name: str = "metadata", deadline_s: float = 5.0) -> Examined:
@@ -116,7 +107,7 @@ def of(body: str) -> dict[str, Any]:
     return {one["name"]: one for one in json.loads(body)["checks"]}
 
 
-def test_an_installation_that_is_well_is_exit_0(cli: Cli) -> None:  # noqa: F811
+def test_an_installation_that_is_well_is_exit_0(cli: Cli) -> None:
     missing = cli("doctor", "-o", "json")
     assert (missing.code, of(missing.stdout)["stores"]["findings"][0]["code"]) == (1, "no_data_directory")
     assert not Path(".campaignctl").exists()
@@ -134,7 +125,7 @@ def test_an_installation_that_is_well_is_exit_0(cli: Cli) -> None:  # noqa: F811
 
 
 def test_a_wrong_configuration_is_a_finding_that_repeats_no_secret(
-    cli: Cli,  # noqa: F811
+    cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CA_JWT_KEY", "hunter2")
@@ -143,7 +134,7 @@ def test_a_wrong_configuration_is_a_finding_that_repeats_no_secret(
     assert "CA_JWT_KEY" in ran.stdout and "hunter2" not in ran.stdout + ran.stderr
 
 
-def test_an_old_schema_and_topics_that_lack_are_findings(cli: Cli) -> None:  # noqa: F811
+def test_an_old_schema_and_topics_that_lack_are_findings(cli: Cli) -> None:
     Path(".campaignctl").mkdir()
     ran = cli("doctor", "-o", "json")
     codes = {found["code"] for one in of(ran.stdout).values() for found in one["findings"]}
@@ -161,7 +152,7 @@ def silent_ports() -> Iterator[list[int]]:
 
 def test_frozen_servers_are_exit_7_after_the_deadline(
     silent_ports: list[int],
-    cli: Cli,  # noqa: F811
+    cli: Cli,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("confluent_kafka")
@@ -202,13 +193,13 @@ def asked(health: Answer, system: Answer) -> Callable[[Request], Answer]:
         ),
     ],
 )  # fmt: skip
-def test_a_server_says_how_it_is(health: Answer, system: Answer, code: int, says: str, cli: Cli) -> None:  # noqa: F811
+def test_a_server_says_how_it_is(health: Answer, system: Answer, code: int, says: str, cli: Cli) -> None:
     with fake_api(asked(health, system)) as server:
         ran = cli("--api", server.url, "doctor")
     assert ran.code == code, ran.stdout
     assert says in ran.stdout
 
 
-def test_a_server_that_is_away_is_exit_7(cli: Cli) -> None:  # noqa: F811
+def test_a_server_that_is_away_is_exit_7(cli: Cli) -> None:
     ran = cli("--api", "http://127.0.0.1:1", "doctor", "-o", "json")
     assert (ran.code, of(ran.stdout)["server"]["status"]) == (7, "unreachable")
