@@ -137,6 +137,12 @@ def topics_of(settings: "Settings") -> tuple[TopicSpec, TopicSpec]:
     )
 
 
+def limits_of(settings: "Settings") -> EventLimits:
+    """What an event may be, as configured."""
+    events = settings.events
+    return EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
+
+
 def check_schema(schema: SchemaService, event_log: "EventLog", topics: Iterable[TopicSpec]) -> None:
     """Raise ``SchemaMismatch`` unless both databases and the topics are as this program needs them."""
     schema.check()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.clock import SystemClock
@@ -10,7 +9,7 @@ from campaignctl.bootstrap.app import App
 from campaignctl.bootstrap.keys import secrets_key_of
 from campaignctl.bootstrap.platforms import ad_platforms
 from campaignctl.bootstrap.services import build_app
-from campaignctl.bootstrap.stores import open_analytics, open_cache, open_event_log, open_metadata
+from campaignctl.bootstrap.stores import opened
 from campaignctl.services.accounts import AccountService
 from campaignctl.services.clock_skew import ClockComparison
 from campaignctl.services.credentials import CredentialVault
@@ -48,31 +47,17 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
     ``is_serving``: somebody waits for every call, so that the event log is given seconds instead of half a minute.
     """
     clock = clock or SystemClock()
-    with ExitStack() as stack:
-        event_log, housekeeping = open_event_log(settings, clock, is_serving=is_serving)
-        stack.callback(event_log.close)
-        metadata, metadata_schema, metadata_clock = open_metadata(settings, clock)
-        stack.callback(metadata.close)
-        analytics = open_analytics(settings)
-        stack.callback(analytics.close)
-        cache, cache_check = open_cache(settings)
-        stack.callback(cache.close)
-        schema = SchemaService((metadata_schema, analytics))
+    with opened(settings, clock, is_serving=is_serving) as stores, ExitStack() as stack:
         vault = CredentialVault([secrets_key_of(settings), *settings.secrets.ring])
         # A client hands renewed credentials back to the service that is built over the clients.
         platforms = ad_platforms(settings, clock, lambda access: accounts.keep_credentials(access))  # noqa: PLW0108  later
         stack.callback(platforms.close)
-        accounts = AccountService(metadata, vault, platforms, clock)
-        app = build_app(
-            settings, clock, event_log, analytics, metadata, cache, schema, housekeeping, accounts, platforms
-        )
-        servers = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
-        clocks = {name: server for name, server in servers.items() if server is not None}
-        app = replace(app, server_clocks=clocks)
+        accounts = AccountService(stores.metadata, vault, platforms, clock)
+        app = build_app(settings, clock, stores, SchemaService(stores.migration_targets), accounts, platforms)
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
-        if cache_check is not None:
-            app.health.add(cache_check)
-        if clocks:
-            check = ClockComparison(clock, clocks).check
+        if stores.cache_check is not None:
+            app.health.add(stores.cache_check)
+        if stores.server_clocks:
+            check = ClockComparison(clock, stores.server_clocks).check
             app.health.add(Check("clock", check, needed=False, interval_s=_CLOCK_EVERY_S))
         yield app

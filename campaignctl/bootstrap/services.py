@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
-from campaignctl.bootstrap.app import App, check_schema, topics_of
+from campaignctl.bootstrap.app import App, check_schema, limits_of, topics_of
 from campaignctl.bootstrap.keys import jwt_key_of
-from campaignctl.domain.events import EventLimits
+from campaignctl.bootstrap.stores import Stores
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.access import AccessService
 from campaignctl.services.accounts import AccountService
@@ -47,31 +47,24 @@ from campaignctl.services.verification import VerificationService
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
     from campaignctl.config import Settings
     from campaignctl.ports.ad_platforms import AdPlatform
-    from campaignctl.ports.cache import Cache
     from campaignctl.ports.clock import Clock
-    from campaignctl.ports.event_log import EventLog
     from campaignctl.ports.metadata import MetadataStore
 
 
 def build_app(
     settings: "Settings",
     clock: "Clock",
-    event_log: "EventLog",
-    analytics: "ClickHouseAnalytics",
-    metadata: "MetadataStore",
-    cache: "Cache",
+    stores: Stores,
     schema: SchemaService,
-    housekeeping: Callable[[], object] | None,
     accounts: AccountService,
     platforms: "Mapping[Platform, AdPlatform]",
 ) -> App:
-    kafka, events, jwt = settings.kafka, settings.events, settings.jwt
-    jwt_key = jwt_key_of(settings)
-    hashing = PasswordHashing()
-    limits = EventLimits(max_record_bytes=events.max_record_bytes, retention_days=events.retention_days)
+    kafka, events = settings.kafka, settings.events
+    event_log, analytics, metadata, cache = stores.event_log, stores.analytics, stores.metadata, stores.cache
+    jwt_key, hashing, limits, topics = jwt_key_of(settings), PasswordHashing(), limits_of(settings), topics_of(settings)
+    key = jwt_key.encode()
     lag = LagService(
         event_log,
         topic=kafka.events_topic,
@@ -84,18 +77,15 @@ def build_app(
         "analytics": analytics.ping,
         "event_log": lag.look,
     }
-    topics = topics_of(settings)
-    positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=jwt_key.encode(), clock=clock)
+    positions = Positions(event_log, topic=kafka.events_topic, group=kafka.group_id, key=key, clock=clock)
     letters = DeadLetters(event_log, topic=kafka.dead_letter_topic)
     campaigns, jobs = CampaignService(metadata), JobService(metadata)
-    insight_rules = InsightRules(
+    rules = InsightRules(
         max_rate_age_days=settings.currency.max_rate_age_days,
         retention_days=events.retention_days,
         lookback_days=settings.lookback_days,
     )
-    insights = InsightService(
-        analytics, analytics, metadata, cache, clock, rules=insight_rules, cursor_key=jwt_key.encode()
-    )
+    insights = InsightService(analytics, analytics, metadata, cache, clock, rules=rules, cursor_key=key)
     kept = LogRetention(event_log, topic=kafka.events_topic, dead_letter_topic=kafka.dead_letter_topic)
     return App(
         settings=settings,
@@ -104,21 +94,10 @@ def build_app(
         analytics=analytics,
         metadata=metadata,
         cache=cache,
-        server_clocks={},
-        housekeeping=housekeeping,
+        server_clocks=stores.server_clocks,
+        housekeeping=stores.housekeeping,
         limits=limits,
-        access=AccessService(
-            metadata,
-            clock,
-            jwt_key=jwt_key,
-            issuer=jwt.issuer,
-            audience=jwt.audience,
-            access_ttl_s=jwt.access_ttl_s,
-            refresh_ttl_s=jwt.refresh_ttl_s,
-            registration=settings.auth.registration,
-            password_min_length=settings.auth.password_min_length,
-            hashing=hashing,
-        ),
+        access=_access(settings, clock, metadata, jwt_key, hashing),
         members=MemberService(metadata, clock, hashing, password_min_length=settings.auth.password_min_length),
         api_keys=ApiKeyService(metadata, clock),
         audit=AuditService(metadata, clock),
@@ -158,35 +137,58 @@ def build_app(
         letter_replays=LetterReplayService(letters, metadata, jobs),
         conflicts=ConflictService(analytics, metadata, window_days=events.dedup_window_days),
         event_export=EventExportService(analytics, campaigns, metadata),
-        verification=VerificationService(
-            analytics,
-            analytics,
-            event_log,
-            letters,
-            metadata,
-            lambda campaigns: Ingestor(
-                analytics,
-                campaigns,
-                partition_of=partition_for_key,
-                limits=limits,
-                window_days=events.dedup_window_days,
-                clock=clock,
-            ),
-            topic=kafka.events_topic,
-            group=kafka.group_id,
-            window_days=events.dedup_window_days,
-            retention_days=events.retention_days,
-            clock=clock,
-        ),
+        verification=_verification(settings, clock, stores, letters),
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, analytics, metadata, clock),
-        reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=insight_rules),
+        reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=rules),
         pacing=PacingService(campaigns, insights, clock),
         unmapped=UnmappedService(analytics, metadata),
         restatements=RestatementService(analytics, metadata, clock, lookback_days=settings.lookback_days),
         health=HealthService([Check(name, probe) for name, probe in probes.items()], clock),
         startup=Startup(probes, lambda: check_schema(schema, event_log, topics), clock),
+    )
+
+
+def _access(
+    settings: "Settings", clock: "Clock", metadata: "MetadataStore", jwt_key: str, hashing: PasswordHashing
+) -> AccessService:
+    jwt, auth = settings.jwt, settings.auth
+    return AccessService(
+        metadata,
+        clock,
+        jwt_key=jwt_key,
+        issuer=jwt.issuer,
+        audience=jwt.audience,
+        access_ttl_s=jwt.access_ttl_s,
+        refresh_ttl_s=jwt.refresh_ttl_s,
+        registration=auth.registration,
+        password_min_length=auth.password_min_length,
+        hashing=hashing,
+    )
+
+
+def _verification(settings: "Settings", clock: "Clock", stores: Stores, letters: DeadLetters) -> VerificationService:
+    kafka, events = settings.kafka, settings.events
+    return VerificationService(
+        stores.analytics,
+        stores.analytics,
+        stores.event_log,
+        letters,
+        stores.metadata,
+        lambda campaigns: Ingestor(
+            stores.analytics,
+            campaigns,
+            partition_of=partition_for_key,
+            limits=limits_of(settings),
+            window_days=events.dedup_window_days,
+            clock=clock,
+        ),
+        topic=kafka.events_topic,
+        group=kafka.group_id,
+        window_days=events.dedup_window_days,
+        retention_days=events.retention_days,
+        clock=clock,
     )
 
 

@@ -1,7 +1,8 @@
 """Which adapter stands behind each port: a store is embedded until a server is named for it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from campaignctl.errors import ConfigurationError
 from campaignctl.services.health import Check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
     from campaignctl.config import Settings
     from campaignctl.ports.cache import Cache
@@ -23,7 +26,50 @@ if TYPE_CHECKING:
 _CACHE_BYTES = 32 * 1024 * 1024
 
 
-def open_event_log(
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores, open."""
+
+    event_log: "EventLog"
+    analytics: "ClickHouseAnalytics"
+    metadata: "MetadataStore"
+    cache: "Cache"
+    migration_targets: "tuple[MigrationTarget, ...]"
+    """What ``init-schema`` brings up to date, in this order."""
+    server_clocks: "Mapping[str, ServerClock]"
+    """Of the stores that are servers, by name."""
+    housekeeping: Callable[[], object] | None
+    """What the worker does for the stores now and then; None where servers look after themselves."""
+    cache_check: Check | None
+    """How the shared cache is; None without one."""
+
+
+@contextmanager
+def opened(settings: "Settings", clock: "Clock", *, is_serving: bool) -> "Iterator[Stores]":
+    """Every store of the configuration; they are closed in reverse order at the end."""
+    with ExitStack() as stack:
+        event_log, housekeeping = _open_event_log(settings, clock, is_serving=is_serving)
+        stack.callback(event_log.close)
+        metadata, metadata_schema, metadata_clock = _open_metadata(settings, clock)
+        stack.callback(metadata.close)
+        analytics = _open_analytics(settings)
+        stack.callback(analytics.close)
+        cache, cache_check = _open_cache(settings)
+        stack.callback(cache.close)
+        clocks = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
+        yield Stores(
+            event_log,
+            analytics,
+            metadata,
+            cache,
+            migration_targets=(metadata_schema, analytics),
+            server_clocks={name: server for name, server in clocks.items() if server is not None},
+            housekeeping=housekeeping,
+            cache_check=cache_check,
+        )
+
+
+def _open_event_log(
     settings: "Settings", clock: "Clock", *, is_serving: bool
 ) -> "tuple[EventLog, Callable[[], object] | None]":
     if settings.embedded_event_log:
@@ -55,7 +101,7 @@ def open_event_log(
     return log, None
 
 
-def open_metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget, ServerClock | None]":
+def _open_metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore, MigrationTarget, ServerClock | None]":
     if settings.embedded_metadata:
         from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 
@@ -76,7 +122,7 @@ def open_metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore,
     return server, server, server
 
 
-def open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
+def _open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
     if settings.embedded_analytics:
         from campaignctl.adapters.analytics.embedded import open_embedded_analytics
 
@@ -94,7 +140,7 @@ def open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
     )
 
 
-def open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
+def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
     in_process = InProcessCache(_CACHE_BYTES)
     if settings.embedded_cache:
         return in_process, None
