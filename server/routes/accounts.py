@@ -6,10 +6,9 @@ from starlette.responses import Response
 from campaignctl.domain.accounts import PlatformAccount, account_draft
 from campaignctl.domain.users import Role
 from campaignctl.services.accounts import Verification
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.accounts import AccountIn, AccountOut, AccountPage, VerificationOut
 
 router = APIRouter(prefix="/api/v1/accounts")
@@ -70,10 +69,8 @@ def _shown(account: PlatformAccount) -> dict[str, object]:
     ),
 )
 def list_accounts(call: Call) -> Response:
-    limit = call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    page = call.app.accounts.list(call.actor, limit=limit, cursor=call.one("cursor"))
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    page = call.app.accounts.list(call.actor, limit=limit_of(call), cursor=call.one("cursor"))
+    return answer_page(call, page, _shown)
 
 
 @serves(

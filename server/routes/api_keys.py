@@ -7,10 +7,9 @@ from campaignctl.domain.api_keys import NAME_MAX_CODE_POINTS, ApiKey, Scope
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.users import Role
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.access import ApiKeyIn, ApiKeyIssued, ApiKeyOut, ApiKeyPage
 
 router = APIRouter(prefix="/api/v1/api-keys")
@@ -59,10 +58,8 @@ def _shown(key: ApiKey) -> dict[str, object]:
     ),
 )
 def list_api_keys(call: Call) -> Response:
-    limit = call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    page = call.app.api_keys.list(call.actor, limit=limit, cursor=call.one("cursor"))
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    page = call.app.api_keys.list(call.actor, limit=limit_of(call), cursor=call.one("cursor"))
+    return answer_page(call, page, _shown)
 
 
 @serves(

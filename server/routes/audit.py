@@ -6,10 +6,9 @@ from starlette.responses import Response
 from campaignctl.domain.audit import AuditEntry, AuditFilter
 from campaignctl.domain.fields import FieldReader
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.access import AuditPage
 
 router = APIRouter(prefix="/api/v1/audit")
@@ -84,7 +83,5 @@ def list_audit(call: Call) -> Response:
     )
     if errors:
         raise InvalidInput(errors)
-    limit = call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    page = call.app.audit.list(call.actor, wanted, limit=limit, cursor=call.one("cursor"))
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    page = call.app.audit.list(call.actor, wanted, limit=limit_of(call), cursor=call.one("cursor"))
+    return answer_page(call, page, _shown)

@@ -9,9 +9,9 @@ from campaignctl.domain.platforms import Platform
 from campaignctl.domain.users import Role
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.services.campaigns import campaign_etag
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.campaigns import CampaignIn, CampaignOut, CampaignPage
 
 router = APIRouter(prefix="/api/v1/campaigns")
@@ -19,9 +19,6 @@ router = APIRouter(prefix="/api/v1/campaigns")
 CAMPAIGN_ID = Param(
     "campaign_id", "The campaign's number.", {"type": "integer", "minimum": 1}, place="path", example=42
 )
-LIMIT = Param("limit", "Items of a page.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50})
-CURSOR = Param("cursor", "The `next_cursor` of the page before.", {"type": "string"})
-LINK_HEADER = {"Link": "The next page, as rel=next; left out on the last."}
 
 _EXAMPLE_IN = {
     "name": "Spring sale",
@@ -105,11 +102,10 @@ def list_campaigns(call: Call) -> Response:
         status=status,
         platform=platform,
         q=call.one("q"),
-        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        limit=limit_of(call),
         cursor=call.one("cursor"),
     )
-    body = {"items": [_shown(campaign) for campaign in page.items], "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, _shown)
 
 
 @serves(

@@ -11,11 +11,10 @@ from campaignctl.domain.money import PLACES
 from campaignctl.errors import FieldError, InvalidInput
 from campaignctl.ports.conflicts import CountedEvent
 from campaignctl.services.conflicts import ListedConflict
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.bytes_in_json import as_text
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.events import ConflictPage
 
 router = APIRouter(prefix="/api/v1/conflicts")
@@ -92,11 +91,10 @@ def list_conflicts(call: Call) -> Response:
         campaign_id=campaign_id,
         since_us=since_us,
         until_us=until_us,
-        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        limit=limit_of(call),
         cursor=call.one("cursor"),
     )
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, _shown)
 
 
 def _shown(conflict: ListedConflict) -> dict[str, object]:

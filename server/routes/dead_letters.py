@@ -10,13 +10,12 @@ from campaignctl.domain.events import RejectReason
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.jobs import Job
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from campaignctl.services.letter_listing import ListedLetter
 from campaignctl.services.letter_replay import MAX_IDS
 from server.bytes_in_json import as_text
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.routes.jobs import JOB_ACCEPTED, job_accepted
 from server.schemas.dead_letters import DeadLetterOut, DeadLetterPage, ReplayIn
 
@@ -106,11 +105,10 @@ def list_dead_letters(call: Call) -> Response:
     page = call.app.letter_listing.page(
         call.actor,
         letter_filter({name: value for name, value in call.ones().items() if name in FILTER_MEMBERS}),
-        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        limit=limit_of(call),
         cursor=call.one("cursor"),
     )
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, _shown)
 
 
 @serves(

@@ -12,7 +12,8 @@ from campaignctl.ports.conflicts import CountedEvent
 from campaignctl.services.event_export import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
-from server.routes.campaigns import CAMPAIGN_ID, CURSOR, LINK_HEADER
+from server.paging import CURSOR, LINK_HEADER, answer_page
+from server.routes.campaigns import CAMPAIGN_ID
 from server.schemas.events import ExportedEventPage
 
 router = APIRouter(prefix="/api/v1/campaigns")
@@ -87,8 +88,7 @@ def export_events(call: Call) -> Response:
         limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         cursor=call.one("cursor"),
     )
-    body = {"items": list(map(_shown, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, _shown)
 
 
 def _shown(event: CountedEvent) -> dict[str, object]:

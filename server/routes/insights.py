@@ -15,8 +15,9 @@ from campaignctl.tabular import decode
 from server.dependencies import Call
 from server.negotiation import best_media_type
 from server.operations import Answer, Operation, Param, Schema, serves_waiting
+from server.paging import CURSOR, LINK_HEADER
 from server.problem import HttpError, Problem
-from server.routes.campaigns import CAMPAIGN_ID, CURSOR, LINK_HEADER
+from server.routes.campaigns import CAMPAIGN_ID
 from server.schemas.insights import CampaignInsights, SeveralInsights
 from server.waiting import Waits
 

@@ -6,10 +6,9 @@ from starlette.responses import Response
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.jobs import Job, JobKind, JobStatus
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.jobs import JobOut, JobPage
 
 router = APIRouter(prefix="/api/v1/jobs")
@@ -104,11 +103,10 @@ def list_jobs(call: Call) -> Response:
         campaign_id=campaign_id,
         kind=kind,
         status=status,
-        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        limit=limit_of(call),
         cursor=call.one("cursor"),
     )
-    body = {"items": [job_shown(job) for job in page.items], "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, job_shown)
 
 
 @serves(

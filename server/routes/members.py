@@ -6,12 +6,11 @@ from starlette.responses import Response
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from server.bodies import text_members
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.routes.auth import USER_EXAMPLE, shown_user
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
 from server.schemas.access import Acceptance, InvitationIn, InvitationOut, MemberIn, MemberPage, ResetIssued
 from server.schemas.sessions import UserOut
 
@@ -42,10 +41,8 @@ _LONGEST_EMAIL = 254
     ),
 )
 def list_members(call: Call) -> Response:
-    limit = call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    page = call.app.members.list(call.actor, limit=limit, cursor=call.one("cursor"))
-    body = {"items": list(map(shown_user, page.items)), "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    page = call.app.members.list(call.actor, limit=limit_of(call), cursor=call.one("cursor"))
+    return answer_page(call, page, shown_user)
 
 
 @serves(

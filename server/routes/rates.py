@@ -8,11 +8,10 @@ from starlette.responses import Response
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.rates import Rate
 from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.cursors import DEFAULT_LIMIT, MAX_LIMIT
 from campaignctl.services.rates import MAX_RATES
 from server.dependencies import Call
 from server.operations import Answer, Body, ListOf, Operation, Param, serves
-from server.routes.campaigns import CURSOR, LIMIT, LINK_HEADER
+from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
 from server.schemas.rates import RateIn, RatePage, RatesStored
 
 router = APIRouter(prefix="/api/v1/currency-rates")
@@ -65,11 +64,10 @@ def list_rates(call: Call) -> Response:
         base=call.one("base"),
         first=first,
         last=last,
-        limit=call.number("limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        limit=limit_of(call),
         cursor=call.one("cursor"),
     )
-    body = {"items": [_shown(rate) for rate in page.items], "next_cursor": page.next_cursor}
-    return call.answer(body, headers=call.next_link(page.next_cursor))
+    return answer_page(call, page, _shown)
 
 
 @serves(
