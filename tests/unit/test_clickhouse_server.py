@@ -22,7 +22,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, ProgrammingError
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.adapters.analytics.form_fields import FIELD_BYTES, split_arrays
 from campaignctl.adapters.analytics.migration_claims import MigrationClaims
-from campaignctl.adapters.analytics.server import open_clickhouse
+from campaignctl.adapters.analytics.server import ASK_AGAIN_S, open_clickhouse
 from campaignctl.adapters.analytics.server_failures import Server, explained
 from campaignctl.errors import CampaignctlError, ConfigurationError, InvalidInput, SchemaMismatch, Unavailable
 from campaignctl.ports.analytics import OffsetRange
@@ -484,6 +484,7 @@ def test_a_frozen_server_is_unavailable_within_the_deadline(faulty: tuple[Server
             failures += [pool.submit(store.append_events, event_rows([row(1)]), "during") for _ in range(2)]
             assert {type(one.exception()) for one in failures} == {Unavailable}
         assert time.monotonic() - started_s < 4
+    time.sleep(ASK_AGAIN_S)  # the longest that its return goes unnoticed
     store.append_events(event_rows([row(1)]), "during")
     assert list(store.landed_offsets(EVERYTHING)) == [0, 1]
 
@@ -500,6 +501,7 @@ def test_a_killed_server_is_used_again_when_it_is_back(faulty: tuple[ServerHarne
         late = open_place(harness.place)
         with pytest.raises(Unavailable):
             late.ping()
+    time.sleep(ASK_AGAIN_S)  # the longest that its return goes unnoticed
     late.ping()
     late.close()
     store.append_events(event_rows([row(1)]), "away")
