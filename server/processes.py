@@ -105,7 +105,7 @@ class Processes:
         threading.Thread(target=_end_with_parent, args=(self._alive_read,), name="parent", daemon=True).start()
         try:
             return self._serve_one(lambda: _say(writing))
-        except BaseException:
+        except BaseException:  # the last stop of a forked process: nothing of it may unwind into its parent's code
             logger.exception("an API process failed")
             return 1
         finally:

@@ -172,7 +172,7 @@ class _PlatformWork:
         try:
             for plan in self.plans:
                 self._account(plan)
-        except BaseException as error:
+        except BaseException as error:  # ``run`` raises it where the job waits
             if not isinstance(error, JobCancelled | JobInterrupted | Unavailable):
                 logger.exception("job %d: unexpected error while fetching from %s", self.context.job.id, self.platform)
             self.ended_by = error

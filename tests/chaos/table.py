@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,11 +14,13 @@ from tests.chaos.installation import Installation
 from tests.chaos.load import EMAIL, PASSWORD, Key, Load, Window
 from tests.support.answers import decoded
 from tests.support.services import Faults
+from tests.support.waiting import eventually
 
 SERVICES = ("kafka", "clickhouse", "postgres", "redis")
 KINDS = ("freeze", "kill")
 _KINDS_OF_REQUEST = ("posts", "reads", "logins", "liveness")
 _RECOVERED_WITHIN_S = 90.0
+_eventually = partial(eventually, within_s=_RECOVERED_WITHIN_S, every_s=0.1)  # each look is a request or more
 _TOKEN_FOR_S = 300.0
 
 
@@ -197,10 +200,3 @@ def _is_ready(url: str) -> bool:
         return httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-def _eventually(condition: Callable[[], bool], what: str) -> None:
-    end_s = time.monotonic() + _RECOVERED_WITHIN_S
-    while not condition():
-        assert time.monotonic() < end_s, f"not within {_RECOVERED_WITHIN_S:g} s: {what}"
-        time.sleep(0.1)

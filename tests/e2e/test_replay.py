@@ -1,7 +1,6 @@
 """Replaying dead letters: each event counts once however often, what is still bad comes back, tenants stay apart."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,23 +13,15 @@ from campaignctl.ports.jobs import NewJob
 from campaignctl.services.jobs import JobContext
 from tests.e2e.rest import Rest, User, fields, problem
 from tests.e2e.test_rest_dead_letters import letters, refuse
+from tests.support.waiting import eventually
 from worker.job_handlers import job_handlers
 from worker.lifecycle import working
-
-WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker(rest: Rest) -> Iterator[None]:
     with working(rest.app):
         yield
-
-
-def wait_until(condition: Any, what: str) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def applied(rest: Rest) -> bool:
@@ -47,7 +38,7 @@ def to_log(rest: Rest, campaign_id: int, *values: bytes) -> None:
     """Records of a producer that writes to the log itself; returns when they are applied."""
     records = [NewRecord(str(campaign_id).encode(), value) for value in values]
     rest.app.event_log.produce(rest.app.settings.kafka.events_topic, records)
-    wait_until(lambda: applied(rest), "the records to be applied")
+    eventually(lambda: applied(rest), "the records to be applied")
 
 
 def event(campaign_id: int, event_id: str, **members: Any) -> bytes:
@@ -60,11 +51,11 @@ def replay(user: User, **body: Any) -> dict[str, Any]:
     started = user.ask("POST", "/dead-letters/replay", json=body)
     assert started.status_code == 202, started.text
     path = started.headers["location"].removeprefix("/api/v1")
-    wait_until(lambda: user.ask("GET", path).json()["finished_at"] is not None, "the job")
+    eventually(lambda: user.ask("GET", path).json()["finished_at"] is not None, "the job")
     job = user.ask("GET", path).json()
     assert job["kind"] == "replay"
     assert job["progress"]["done"] == job["progress"]["total"]
-    wait_until(lambda: applied(user.rest), "the replayed records to be applied")
+    eventually(lambda: applied(user.rest), "the replayed records to be applied")
     return {"status": job["status"], **{name: count for name, count in job["result"].items() if count}}
 
 
@@ -181,7 +172,7 @@ def test_a_replay_that_is_killed_is_resumed_and_counts_once(
     context = JobContext(again, store, "test", app.clock)
     ended = handler.run(context)
     assert context.finish(ended)
-    wait_until(lambda: applied(rest), "the replayed records to be applied")
+    eventually(lambda: applied(rest), "the replayed records to be applied")
     assert clicks(user, ahead) == 30
     assert all(one["replayed_at"] is not None for one in letters(user))
 

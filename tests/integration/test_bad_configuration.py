@@ -5,7 +5,6 @@ Each case is tried with every command that opens the stores, on real servers tha
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from campaignctl.api_client import ApiClient
 from tests.support.deployment import needs_servers, own_places, running, wait_until_ready
 from tests.support.postgresql import server_in_environment
 from tests.support.program import Program
+from tests.support.waiting import eventually
 
 pytestmark = needs_servers
 
@@ -141,9 +141,9 @@ def test_a_clock_that_is_five_minutes_off_is_told_at_start_and_in_health(program
     program.python_path = f"{_shifted_clock(program.home)}{os.pathsep}{program.python_path}"
     expected = r"the clock of this machine is (29[0-9]|30[0-9]) s ahead of that of"
     with running(program, "work", "counting the events", "work") as log:
-        _until(lambda: re.search(expected, log.read_text()) is not None)
+        eventually(lambda: re.search(expected, log.read_text()) is not None)
     with running(program, "serve", "serving on", "serve", "--port", "0") as log:
-        _until(lambda: re.search(expected, log.read_text()) is not None)
+        eventually(lambda: re.search(expected, log.read_text()) is not None)
         url = re.search(r"serving on (\S+)", log.read_text())
         assert url is not None
         wait_until_ready(url[1])
@@ -163,10 +163,3 @@ def _shifted_clock(home: Path) -> Path:
         "time_machine.travel(datetime.now(UTC) + timedelta(minutes=5), tick=True).start()\n"
     )
     return folder
-
-
-def _until(done: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)

@@ -4,7 +4,6 @@ The short form of ``python -m tests.chaos``. It needs the servers for itself, so
 """
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.chaos.installation import Process, installation, own_places, running
 from tests.chaos.table import KINDS, SERVICES, Bench
 from tests.support.program import Program
 from tests.support.services import SERVERS, Faults, unset, using
+from tests.support.waiting import eventually
 
 _MISSING = unset(*SERVERS, "CA_TEST_SERVICES")
 _SECONDS = 6.0
@@ -23,13 +23,6 @@ _LOCKED = ("kafka", "clickhouse", "redis")
 """An own database keeps others from doing faults to PostgreSQL."""
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(_MISSING), reason=_MISSING)]
-
-
-def _eventually(condition: Callable[[], bool], what: str) -> None:
-    end_s = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < end_s, what
-        time.sleep(0.1)
 
 
 def _status(url: str, path: str) -> int:
@@ -92,7 +85,7 @@ def test_all_servers_missing_at_the_start_and_coming_one_by_one(tmp_path: Path) 
             away[service].close()
         assert _status(url, "/health/ready") == 503  # no schema yet
         program.run("init-schema")
-        _eventually(lambda: _status(url, "/health/ready") == 200, serve.log())
+        eventually(lambda: _status(url, "/health/ready") == 200, serve.log(), within_s=90)
         worker.wait_for("counting the events")
         assert httpx2.get(url + "/api/v1/campaigns").status_code == 401
         for name in ("metadata", "analytics", "event_log"):

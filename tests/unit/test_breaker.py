@@ -1,11 +1,11 @@
 """A partition stops when everything is suddenly refused, and only then."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
 from tests.unit.test_worker import fresh
 from tests.unit.worker_support import Bench
 from worker.breaker import BreakerPolicy
@@ -29,13 +29,6 @@ def good(prefix: str, count: int) -> list[bytes]:
     return [fresh(f"{prefix}{number}") for number in range(count)]
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-
-
 def test_a_sudden_rise_stops_the_partition_until_it_is_put_right(bench: Bench) -> None:
     bench.produce(*good("before", 500))
     bench.drain(breaker=POLICY)
@@ -44,13 +37,13 @@ def test_a_sudden_rise_stops_the_partition_until_it_is_put_right(bench: Bench) -
     bench.produce(*good("after", 300))
     worker = bench.worker(breaker=POLICY, poll_records=40)
     thread = worker.run_in_thread()
-    wait_for(lambda: bench.metric("ingest_stops_total") >= 2)
+    eventually(lambda: bench.metric("ingest_stops_total") >= 2)
     assert "300" not in str(bench.letters)
     sent_away = len(bench.letters)
     assert sent_away < 100
     assert "events.stop_at_bad_percent" in worker.status().problems[0]
     bench.campaigns.facts[1] = known
-    wait_for(lambda: bench.is_drained() and not worker.status().problems)
+    eventually(lambda: bench.is_drained() and not worker.status().problems)
     assert thread.stop()
     assert len(bench.ids) == 800 - sent_away
     assert len(bench.letters) == sent_away
@@ -62,9 +55,9 @@ def test_while_it_stands_nothing_trickles_away(bench: Bench) -> None:
     bench.produce(*[b"{"] * 300)
     worker = bench.worker(breaker=POLICY, poll_records=40)
     thread = worker.run_in_thread()
-    wait_for(lambda: bench.metric("ingest_stops_total") >= 1)
+    eventually(lambda: bench.metric("ingest_stops_total") >= 1)
     sent_away = len(bench.letters)
-    wait_for(lambda: bench.metric("ingest_stops_total") >= 6)
+    eventually(lambda: bench.metric("ingest_stops_total") >= 6)
     assert thread.stop()
     assert len(bench.letters) == sent_away < 100
 

@@ -9,6 +9,7 @@ import pytest
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.errors import ConfigurationError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.services.health import Check, HealthService, Status
+from tests.support.waiting import eventually
 
 
 def _well() -> None:
@@ -20,13 +21,6 @@ def _raises(error: Exception) -> Callable[[], None]:
         raise error
 
     return probe
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in 5 s"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def test_before_the_first_look_nothing_is_well() -> None:
 
 def test_all_well(started: Callable[..., HealthService]) -> None:
     service = started(Check("metadata", _well), Check("analytics", _well))
-    _eventually(lambda: service.report().status is Status.OK)
+    eventually(lambda: service.report().status is Status.OK)
     assert service.report().ready
     assert service.report().checks["analytics"].latency_ms >= 0
 
@@ -62,7 +56,7 @@ def test_what_is_not_needed_only_degrades(started: Callable[..., HealthService])
     service = started(
         Check("metadata", _well), Check("cache", _raises(Unavailable("x", service="cache")), needed=False)
     )
-    _eventually(lambda: service.report().status is Status.DEGRADED)
+    eventually(lambda: service.report().status is Status.DEGRADED)
     assert service.report().ready
 
 
@@ -75,11 +69,11 @@ def test_it_recovers(started: Callable[..., HealthService]) -> None:
             raise Unavailable("away", service="metadata")
 
     service = started(Check("metadata", probe))
-    _eventually(lambda: service.report().checks["metadata"].detail == "cannot be reached")
+    eventually(lambda: service.report().checks["metadata"].detail == "cannot be reached")
     broken.clear()
-    _eventually(lambda: service.report().ready)
+    eventually(lambda: service.report().ready)
     broken.set()
-    _eventually(lambda: not service.report().ready)
+    eventually(lambda: not service.report().ready)
 
 
 def test_a_frozen_store_is_seen_while_its_probe_hangs(started: Callable[..., HealthService]) -> None:
@@ -91,13 +85,13 @@ def test_a_frozen_store_is_seen_while_its_probe_hangs(started: Callable[..., Hea
         thaw.wait(5)
 
     service = started(Check("metadata", probe), deadline_s=0.05)
-    _eventually(lambda: "no answer" in service.report().checks["metadata"].detail)
+    eventually(lambda: "no answer" in service.report().checks["metadata"].detail)
     begin = time.monotonic()
     assert not service.report().ready
     assert time.monotonic() - begin < 0.05
     assert len(calls) == 1  # one thread is stuck, not one a second
     thaw.set()
-    _eventually(lambda: service.report().ready)
+    eventually(lambda: service.report().ready)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +106,7 @@ def test_a_frozen_store_is_seen_while_its_probe_hangs(started: Callable[..., Hea
 )
 def test_details_hold_no_text_of_a_driver(error: Exception, started: Callable[..., HealthService]) -> None:
     service = started(Check("metadata", _raises(error)))
-    _eventually(lambda: service.report().checks["metadata"].detail != "not checked yet")
+    eventually(lambda: service.report().checks["metadata"].detail != "not checked yet")
     detail = service.report().checks["metadata"].detail
     assert detail and "hunter2" not in detail and "10.1.2.3" not in detail
 
@@ -120,7 +114,7 @@ def test_details_hold_no_text_of_a_driver(error: Exception, started: Callable[..
 def test_a_check_can_join_later(started: Callable[..., HealthService]) -> None:
     service = started(Check("metadata", _well))
     service.add(Check("worker", _well))
-    _eventually(lambda: service.report().ready)
+    eventually(lambda: service.report().ready)
     assert set(service.report().checks) == {"metadata", "worker"}
     with pytest.raises(ValueError, match="worker"):
         service.add(Check("worker", _well))
@@ -129,7 +123,7 @@ def test_a_check_can_join_later(started: Callable[..., HealthService]) -> None:
 def test_a_costly_check_is_looked_at_less_often(started: Callable[..., HealthService]) -> None:
     looks: list[float] = []
     service = started(Check("metadata", _well), Check("schema", lambda: looks.append(time.monotonic()), interval_s=60))
-    _eventually(lambda: service.report().ready)
+    eventually(lambda: service.report().ready)
     time.sleep(0.1)
     assert len(looks) == 1
     assert service.report().ready

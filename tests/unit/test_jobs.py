@@ -1,7 +1,6 @@
 """Jobs: who may see and stop them, and the threads of a worker that do them, whatever happens meanwhile."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from campaignctl.ports.jobs import JobScope, NewJob
 from campaignctl.services import jobs as jobs_module
 from campaignctl.services.jobs import JobContext, JobInterrupted, JobResult, JobService
 from campaignctl.services.schema import SchemaService
+from tests.support.waiting import eventually
 from worker.jobs import JobMetrics, JobRunner
 
 DONE = JobResult(JobStatus.SUCCEEDED, {"rows": 3})
@@ -66,13 +66,6 @@ def runner(
     metadata: SQLiteMetadata, handler: Handler, *, kind: JobKind = JobKind.REPLAY, per_kind: int = 2
 ) -> JobRunner:
     return JobRunner(metadata, {kind: handler}, SystemClock(), JobMetrics(CollectorRegistry()), per_kind=per_kind)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def stored(metadata: SQLiteMetadata, job: Job) -> Job:
@@ -148,7 +141,7 @@ def test_jobs_are_done_and_say_how_far_they_are(metadata: SQLiteMetadata, servic
     handler = Handler(act)
     jobs = [service.submit(new(operator), operator) for _ in range(5)]
     running = runner(metadata, handler).start()
-    until(lambda: all(stored(metadata, job).status.is_final for job in jobs))
+    eventually(lambda: all(stored(metadata, job).status.is_final for job in jobs))
     assert running.stop(10)
     assert sorted(handler.ran) == [job.id for job in jobs]
     done = stored(metadata, jobs[0])
@@ -159,7 +152,7 @@ def test_a_job_of_a_kind_without_handler_waits(metadata: SQLiteMetadata, service
     other = service.submit(new(operator, JobKind.FETCH), operator)
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler()).start()
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     assert stored(metadata, other).status is JobStatus.QUEUED
 
@@ -178,7 +171,7 @@ def test_a_store_that_is_away_has_the_job_tried_again_from_its_state(
 
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler(act)).start()
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     assert stored(metadata, job).status is JobStatus.SUCCEEDED
     assert seen == [None, 1, 2, 3]
@@ -202,7 +195,7 @@ def test_an_error_fails_the_job_in_words_for_people(
 
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler(act)).start()
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     assert (stored(metadata, job).status, stored(metadata, job).error) == (JobStatus.FAILED, error)
 
@@ -218,9 +211,9 @@ def test_a_running_job_stops_at_its_next_checkpoint(
 
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler(act)).start()
-    until(lambda: stored(metadata, job).status is JobStatus.RUNNING)
+    eventually(lambda: stored(metadata, job).status is JobStatus.RUNNING)
     service.cancel(job.id, operator)
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     assert stored(metadata, job).status is JobStatus.CANCELLED
 
@@ -234,12 +227,12 @@ def test_a_worker_that_stops_gives_its_job_back(metadata: SQLiteMetadata, servic
     first = Handler(act)
     job = service.submit(new(operator), operator)
     running = runner(metadata, first).start()
-    until(lambda: stored(metadata, job).state)
+    eventually(lambda: stored(metadata, job).state)
     assert running.stop(10)
     assert stored(metadata, job).status is JobStatus.RUNNING
     second = Handler(lambda context: JobResult(JobStatus.SUCCEEDED, dict(context.state)))
     running = runner(metadata, second).start()
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     assert stored(metadata, job).result == {"at": 1}
 
@@ -260,7 +253,7 @@ def test_whoever_lost_the_lease_stops_and_changes_nothing(
 
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler(act)).start()
-    until(lambda: stored(metadata, job).status is JobStatus.RUNNING)
+    eventually(lambda: stored(metadata, job).status is JobStatus.RUNNING)
     assert metadata.take_job(job.id, "the partition", 60) is not None
     assert interrupted.wait(10)
     assert running.stop(10)
@@ -278,10 +271,10 @@ def test_one_kind_does_not_take_all_places(metadata: SQLiteMetadata, service: Jo
     for _ in range(5):
         service.submit(new(operator), operator)
     running = runner(metadata, handler, per_kind=2).start()
-    until(lambda: len(handler.ran) == 2)
+    eventually(lambda: len(handler.ran) == 2)
     assert not running.turn()
     free.set()
-    until(lambda: len(handler.ran) == 5)
+    eventually(lambda: len(handler.ran) == 5)
     assert running.stop(10)
 
 
@@ -293,7 +286,7 @@ def test_a_job_that_takes_every_process_down_is_given_up(
         assert metadata.claim_job([JobKind.REPLAY], f"process {number}", 0.0) is not None
     handler = Handler()
     running = runner(metadata, handler).start()
-    until(lambda: stored(metadata, job).status.is_final)
+    eventually(lambda: stored(metadata, job).status.is_final)
     assert running.stop(10)
     failed = stored(metadata, job)
     assert failed.error is not None
