@@ -34,8 +34,9 @@ lint: $(READY)  ## style
 types: $(READY)  ## mypy --strict on the product
 	@echo "==> types" && $(BIN)/mypy
 
-imports: $(READY)  ## which way imports point
-	@echo "==> imports" && $(BIN)/lint-imports
+imports: $(READY)  ## which way imports point, and that each test module finds what it imports
+	@echo "==> imports" && $(BIN)/lint-imports && $(BIN)/python -m pytest -q --collect-only tests > /dev/null \
+	|| { echo "run: $(BIN)/python -m pytest -q --collect-only tests"; exit 1; }
 
 unit: $(READY)  ## rules and services, in memory
 	@echo "==> unit tests" && $(BIN)/python -m pytest -q -n $(JOBS) tests/unit

@@ -14,7 +14,8 @@ from campaignctl.ports.event_log import NewRecord
 from campaignctl.services.erasure import EraseHandler
 from campaignctl.services.jobs import JobContext
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, rest_over, running
-from tests.e2e.test_replay import event, replay, to_log, wait_until
+from tests.e2e.test_replay import event, replay, to_log
+from tests.support.waiting import eventually
 from worker.lifecycle import working
 
 LINK = {"platform": "meta", "account_id": "act_77", "external_id": "23840001"}
@@ -58,7 +59,7 @@ def erase(user: User, campaign_id: int) -> str:
 
 
 def ended(user: User, path: str) -> dict[str, Any]:
-    wait_until(lambda: user.ask("GET", path).json()["finished_at"] is not None, "the job")
+    eventually(lambda: user.ask("GET", path).json()["finished_at"] is not None, "the job")
     job: dict[str, Any] = user.ask("GET", path).json()
     return job
 
@@ -68,7 +69,7 @@ def set_back(rest: Rest) -> None:
     kafka = rest.app.settings.kafka
     consumer = rest.app.event_log.consumer(kafka.events_topic, kafka.group_id)
     try:
-        wait_until(lambda: consumer.poll(1, 0.1).gained, "the group's partitions")
+        eventually(lambda: consumer.poll(1, 0.1).gained, "the group's partitions")
         for partition in rest.app.event_log.watermarks(kafka.events_topic):
             consumer.commit(partition, 0, "")
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from tests.e2e.rest import Rest, User, fields, problem, rest_over, running
-from tests.unit.test_jobs import until
+from tests.support.waiting import eventually
 from worker.lifecycle import working
 
 DAY_S = 86_400
@@ -85,7 +85,7 @@ def reaggregate(user: User, campaign_id: int, **members: Any) -> dict[str, Any]:
 
 
 def ended(user: User, job_id: int) -> dict[str, Any]:
-    until(lambda: user.ask("GET", f"/jobs/{job_id}").json()["finished_at"])
+    eventually(lambda: user.ask("GET", f"/jobs/{job_id}").json()["finished_at"])
     job: dict[str, Any] = user.ask("GET", f"/jobs/{job_id}").json()
     return job
 
@@ -207,6 +207,7 @@ def test_readers_see_old_sums_or_right_ones_while_events_arrive(rest: Rest, user
                 spoil(rest.app.analytics, campaign, a_day(days_ago), impressions=wrong + number)
             rest.app.metadata.bump_data_versions([campaign])
             assert reaggregate(user, campaign)["result"]["difference"]["impressions"] == -3 * (wrong + number)
+            eventually(lambda: seen[-1] < wrong, "the reader to see the correction before the next wrong sums")
     finally:
         stop.set()
         for thread in threads:
