@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit contracts e2e services integration on-servers bench completions clean
+.PHONY: help demo test lint types imports deploy-check unit contracts e2e services integration on-servers bench completions clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## from nothing to live insights on this machine, checked against the truth
 	@$(BIN)/campaignctl demo $(ARGS)
 
-test: lint types imports unit contracts e2e  ## everything that needs no server
+test: lint types imports deploy-check unit contracts e2e  ## everything that needs no server
 	@echo "==> all checks passed"
 
 lint: $(READY)  ## style
@@ -37,6 +37,10 @@ types: $(READY)  ## mypy --strict on the product
 imports: $(READY)  ## which way imports point, and that each test module finds what it imports
 	@echo "==> imports" && $(BIN)/lint-imports && $(BIN)/python -m pytest -q --collect-only tests > /dev/null \
 	|| { echo "run: $(BIN)/python -m pytest -q --collect-only tests"; exit 1; }
+
+deploy-check: $(READY)  ## what deploy/ holds, as far as it can be judged without running it
+	@echo "==> deploy" && $(BIN)/hadolint deploy/docker/Dockerfile && $(BIN)/shellcheck .ci/run tests/services/services \
+	&& $(BIN)/python -m pytest -q tests/deploy
 
 unit: $(READY)  ## rules and services, in memory
 	@echo "==> unit tests" && $(BIN)/python -m pytest -q -n $(JOBS) tests/unit

@@ -23,7 +23,7 @@ def work(
     context: typer.Context,
     metrics_port: Annotated[
         int | None,
-        typer.Option(metavar="PORT", help="Port for /metrics, 0 for any free one (server.metrics_port)."),
+        typer.Option(metavar="PORT", help="Port for /metrics and /health, 0 for any free one (server.metrics_port)."),
     ] = None,
 ) -> None:
     """Run a worker that counts what is in the event log."""
@@ -57,13 +57,13 @@ def work(
 
 
 def _publish_metrics(opened: "App", settings: "Settings", stack: ExitStack) -> str:
-    """The worker's figures for Prometheus, until the program ends; answers the address."""
+    """The worker's figures and its health, until the program ends; answers the address."""
     from campaignctl.cli.serve import url_of
     from campaignctl.exposition import Exposition, serve_metrics
     from server.listening import bind
 
     listener = bind(settings.server.host, settings.server.metrics_port or 0, "metrics_port")
-    served = serve_metrics(listener, Exposition(opened.health.report).text)
+    served = serve_metrics(listener, Exposition(opened.health.report).text, opened.health.report)
     stack.callback(served.server_close)
     stack.callback(served.shutdown)
     return url_of(settings.server.host, listener.getsockname()[1])

@@ -8,9 +8,10 @@ failing after its deadline, while its thread is still stuck: a frozen server is 
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from campaignctl.errors import CampaignctlError, ClockSkew, ConfigurationError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.ports.clock import Clock
@@ -63,6 +64,18 @@ class HealthReport:
     def ready(self) -> bool:
         """Whether requests are served; ``degraded`` is ready."""
         return self.status is not Status.FAILING
+
+    def shown(self) -> dict[str, Any]:
+        """The body of ``/health`` and ``/health/ready``."""
+        checks = {
+            name: {member: value for member, value in asdict(verdict).items() if value != ""}
+            for name, verdict in self.checks.items()
+        }
+        return {"status": self.status, "checks": checks}
+
+
+ALIVE: Mapping[str, Any] = MappingProxyType({"status": "ok", "checks": {}})
+"""The body of ``/health/live``: whoever can answer it is alive."""
 
 
 class HealthService:

@@ -1,11 +1,9 @@
 """Health: is the process alive, is it ready, and what about each thing it depends on."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from campaignctl.services.health import HealthReport
+from campaignctl.services.health import ALIVE, HealthReport
 from server.dependencies import Call
 from server.operations import Answer, Operation, serves_async
 from server.schemas.system import HealthOut, LiveOut
@@ -18,14 +16,8 @@ _FAILING = Answer("Something that is needed fails.", {"application/json": Health
 
 def _report(call: Call) -> Response:
     report: HealthReport = call.app.health.report()
-    checks = {
-        name: {member: value for member, value in asdict(verdict).items() if value != ""}
-        for name, verdict in report.checks.items()
-    }
     headers = {} if report.ready else {"Retry-After": "1"}
-    return call.answer(
-        {"status": report.status, "checks": checks}, status=200 if report.ready else 503, headers=headers
-    )
+    return call.answer(report.shown(), status=200 if report.ready else 503, headers=headers)
 
 
 @serves_async(
@@ -75,4 +67,4 @@ async def ready(call: Call) -> Response:
     ),
 )
 async def live(call: Call) -> Response:
-    return call.answer({"status": "ok", "checks": {}})
+    return call.answer(dict(ALIVE))
