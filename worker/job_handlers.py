@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.jobs import JobKind
 from campaignctl.services.erasure import EraseHandler
+from campaignctl.services.erasure_wait import AppliedWait
+from campaignctl.services.event_erasure import EraseEventsHandler
 from campaignctl.services.fetching import FetchHandler
 from campaignctl.services.jobs import JobHandler
 from campaignctl.services.letter_replay import LetterReplay
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
     """The handlers over the app's stores, by kind."""
     topic = app.settings.kafka.events_topic
+    applied = AppliedWait(app.event_log, topic=topic, group=app.settings.kafka.group_id)
     return {
         JobKind.REAGGREGATE: ReaggregationHandler(
             app.event_log, app.metadata, topic=topic, partition_of=partition_for_key
@@ -24,8 +27,14 @@ def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
         JobKind.REPLAY: LetterReplay(
             app.dead_letters, app.event_log, app.metadata, app.intake, events_topic=topic, clock=app.clock
         ),
-        JobKind.ERASE: EraseHandler(
-            app.analytics, app.event_log, app.erasure.retention, topic=topic, group=app.settings.kafka.group_id
+        JobKind.ERASE: EraseHandler(app.analytics, applied, app.erasure.retention),
+        JobKind.ERASE_EVENTS: EraseEventsHandler(
+            app.analytics,
+            app.metadata,
+            applied,
+            app.erasure.retention,
+            app.clock,
+            retention_days=app.settings.events.retention_days,
         ),
         JobKind.FETCH: FetchHandler(app.metadata, app.fetcher, app.clock),
     }

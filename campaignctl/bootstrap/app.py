@@ -15,6 +15,7 @@ from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.erasure import ErasureService
+from campaignctl.services.event_erasure import EventErasureService
 from campaignctl.services.event_export import EventExportService
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.fetch_accounts import AccountFetcher
@@ -76,6 +77,7 @@ class App:
     audit: AuditService
     campaigns: CampaignService
     erasure: ErasureService
+    event_erasure: EventErasureService
     rates: RateService
     idempotency: IdempotencyService
     insights: InsightService

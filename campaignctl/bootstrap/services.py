@@ -16,6 +16,7 @@ from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.conflicts import ConflictService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.erasure import ErasureService, LogRetention
+from campaignctl.services.event_erasure import EventErasureService
 from campaignctl.services.event_export import EventExportService
 from campaignctl.services.event_intake import EventIntake
 from campaignctl.services.fetch_accounts import AccountFetcher
@@ -103,6 +104,9 @@ def build_app(
         audit=AuditService(metadata, clock),
         campaigns=campaigns,
         erasure=ErasureService(campaigns, metadata, insights, kept, clock),
+        event_erasure=EventErasureService(
+            campaigns, metadata, analytics, kept, clock, retention_days=events.retention_days
+        ),
         rates=RateService(metadata),
         idempotency=IdempotencyService(metadata),
         insights=insights,

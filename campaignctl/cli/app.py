@@ -59,7 +59,7 @@ COMMANDS = (
     Entry("lag", "campaignctl.cli.lag", "Show how many records wait to be counted, and for how long.", _ASK),
     Entry("query", "campaignctl.cli.query", "Run read-only SQL on the analytics store.", _ASK),
     Entry("verify", "campaignctl.cli.verify", "Compare the log, the raw rows and the rollup; repair them.", _ASK),
-    Entry("events", "campaignctl.cli.events", "Send and export events; list copies that differ.", _FEED),
+    Entry("events", "campaignctl.cli.events", "Send, export and erase events; list copies that differ.", _FEED),
     Entry("dlq", "campaignctl.cli.dlq", "List, show, replay and remove refused records.", _FEED),
     Entry("fetch", "campaignctl.cli.fetch", "Fetch a campaign's reports from the platforms.", _FEED),
     Entry("rates", "campaignctl.cli.rates", "Import and list currency rates.", _FEED),

@@ -1,4 +1,4 @@
-"""``campaignctl events``: files of events into the log and out of the store, and copies that differ."""
+"""``campaignctl events``: files of events into the log and out of the store, copies that differ, and erasing."""
 
 import json
 import time
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from campaignctl.cli.erase_events import EPILOG, erase
 from campaignctl.cli.exit_codes import ExitCode, WaitTimedOut
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import Invocation, examples, invocation_of, new_app, prints_no_data
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from campaignctl.cli.event_file import Batch
     from campaignctl.cli.output import Output, Table
 
-app = new_app("Send and export events; list copies that differ.")
+app = new_app("Send, export and erase events; list copies that differ.")
 
 _TRIES = 6
 _SHOWN_REFUSALS = 10
@@ -131,6 +132,9 @@ def conflicts(
     out.answer(body, _conflict_table)
     if following := decode(body)["next_cursor"]:
         out.note(f"note: there are more conflicts; ask again with --cursor {following}")
+
+
+app.command(epilog=EPILOG)(erase)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = new_app("List, show, await and cancel jobs.")
 
 Id = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.")]
-_KINDS = words("fetch", "reaggregate", "replay", "erase")
+_KINDS = words("fetch", "reaggregate", "replay", "erase", "erase_events")
 _STATUSES = words("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
 
@@ -24,7 +24,8 @@ def list_(
     context: typer.Context,
     campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only those of this campaign.")] = None,
     kind: Annotated[
-        str | None, typer.Option(metavar="K", help="fetch, reaggregate, replay or erase.", autocompletion=_KINDS)
+        str | None,
+        typer.Option(metavar="K", help="fetch, reaggregate, replay, erase or erase_events.", autocompletion=_KINDS),
     ] = None,
     status: Annotated[
         str | None,

@@ -17,6 +17,8 @@ class JobKind(StrEnum):
     """Produce dead letters again."""
     ERASE = "erase"
     """Remove a campaign and all it has."""
+    ERASE_EVENTS = "erase_events"
+    """Remove single events of a campaign."""
 
 
 class JobStatus(StrEnum):

@@ -1,16 +1,21 @@
 """What was erased: part of the metadata store, and the removal of its rows from analytics."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from campaignctl.domain.erased_events import EventErasure
 from campaignctl.domain.jobs import Job
 
 
 class ErasureLookup(Protocol):
     def erased_campaigns(self) -> Mapping[int, datetime]:
         """When each campaign that was ever erased was."""
+        ...
+
+    def erased_events(self, known: Collection[int] = (), /) -> Mapping[int, EventErasure]:
+        """Every erasure of single events by its number, for ever, without those whose numbers are known."""
         ...
 
 
@@ -20,6 +25,15 @@ class ErasureStore(ErasureLookup, Protocol):
 
         All in one transaction, which also keeps for ever that the campaign was erased. None when there is no such
         campaign.
+        """
+        ...
+
+    def erase_events(
+        self, campaign_id: int, digests: Collection[bytes], reason: str, erased_by: int | None, /
+    ) -> Job | None:
+        """Keep for ever that these events (``event_digest``) are erased, and queue the job that removes their rows.
+
+        In one transaction; the erasure's number is the job's. None when there is no such campaign.
         """
         ...
 
@@ -37,6 +51,16 @@ class CampaignRows:
         return bool(self.events or self.rollup_rows or self.conflicts)
 
 
+@dataclass(frozen=True, slots=True)
+class EventTraces:
+    """What analytics has of some events of a campaign."""
+
+    events: int
+    conflicts: int
+    days: tuple[int, ...]
+    """The days of their raw rows, since 1970-01-01, ascending."""
+
+
 class RemovalStore(Protocol):
     """Raises ``Unavailable``: call it again."""
 
@@ -44,4 +68,12 @@ class RemovalStore(Protocol):
 
     def remove_campaign(self, campaign_id: int, /) -> None:
         """Remove every row of the campaign; done when it returns. What lands later stays."""
+        ...
+
+    def traces_of_events(self, campaign_id: int, digests: Collection[bytes], /) -> EventTraces:
+        """What is there of the events with these digests, 1,000 at most."""
+        ...
+
+    def remove_events(self, campaign_id: int, digests: Collection[bytes], /) -> None:
+        """Remove their raw rows and conflicts; sums are not touched. What lands later stays."""
         ...

@@ -12,28 +12,27 @@ from datetime import datetime, timedelta
 
 from campaignctl.domain.jobs import Job, JobStatus, Progress
 from campaignctl.domain.users import Actor, Role
-from campaignctl.errors import NotFound, Unavailable
+from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.erasures import CampaignRows, ErasureStore, RemovalStore
-from campaignctl.ports.event_log import EventLog, OffsetLost
+from campaignctl.ports.event_log import EventLog
 from campaignctl.services.campaigns import CampaignService
-from campaignctl.services.ingestion import ERASURES_KNOWN_WITHIN_S
+from campaignctl.services.erasure_wait import AppliedWait
 from campaignctl.services.insights import InsightService
 from campaignctl.services.jobs import JobContext, JobResult
 
-_LOOK_EVERY_S = 0.2
 _UNIT = "tables"
 _TABLES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A campaign that is erased."""
+    """What is erased from now on."""
 
     job: Job
-    """Removes its rows."""
+    """Removes the rows."""
     remains_until: Mapping[str, str | None]
-    """When the event log and the dead letters will have let go of its bytes; None: they keep records for ever."""
+    """When the event log and the dead letters will have let go of the bytes; None: they keep records for ever."""
 
 
 class ErasureService:
@@ -86,20 +85,16 @@ class LogRetention:
 class EraseHandler:
     """Removes the rows of an erased campaign. A ``JobHandler``."""
 
-    def __init__(
-        self, rows: RemovalStore, event_log: EventLog, retention: LogRetention, *, topic: str, group: str
-    ) -> None:
+    def __init__(self, rows: RemovalStore, applied: AppliedWait, retention: LogRetention) -> None:
         self._rows = rows
-        self._event_log = event_log
+        self._applied = applied
         self._retention = retention
-        self._topic = topic
-        self._group = group
 
     def run(self, context: JobContext, /) -> JobResult:
         job, campaign_id = context.job, context.job.campaign_id or 0
         context.checkpoint(Progress(0, _TABLES, _UNIT))
         if "removed" not in context.state:
-            self._wait_until_applied(context)
+            self._applied.wait(context)
             context.checkpoint(state={"removed": _shown(self._rows.rows_of_campaign(campaign_id))})
         self._rows.remove_campaign(campaign_id)
         context.checkpoint(Progress(_TABLES, _TABLES, _UNIT))
@@ -110,45 +105,6 @@ class EraseHandler:
             "remains_until": self._retention.remains_until(job.created_at),
         }
         return JobResult(JobStatus.SUCCEEDED, receipt)
-
-    def _wait_until_applied(self, context: JobContext) -> None:
-        """Wait until every batch has landed that was prepared by somebody who still knew the campaign."""
-        if "ends" not in context.state:
-            context.pause(2 * ERASURES_KNOWN_WITHIN_S)
-            context.checkpoint(state=self._ends())
-        while not self._is_applied(context.state):
-            context.pause(_LOOK_EVERY_S)
-            if context.state["incarnation"] != self._incarnation():  # made anew: what it was waited for is gone
-                context.checkpoint(state=self._ends())
-
-    def _ends(self) -> dict[str, object]:
-        ends = {str(partition): kept.end for partition, kept in self._event_log.watermarks(self._topic).items()}
-        return {"incarnation": self._incarnation(), "ends": ends}
-
-    def _is_applied(self, state: Mapping[str, object]) -> bool:
-        ends = state["ends"]
-        committed = self._event_log.committed(self._topic, self._group)
-        for partition, kept in self._event_log.watermarks(self._topic).items():
-            end = int(ends.get(str(partition), 0)) if isinstance(ends, Mapping) else 0
-            done = committed.get(partition)
-            applied = max(kept.start, 0 if done is None else done.offset)
-            if applied < end and self._has_records(partition, applied, end):
-                return False
-        return True
-
-    def _has_records(self, partition: int, start: int, end: int) -> bool:
-        """Whether there are records left to apply: a transaction's marks take offsets and are none."""
-        try:
-            records = self._event_log.read(self._topic, partition, start, 1)
-        except OffsetLost:
-            return True
-        return bool(records.offsets) and records.offsets[0] < end
-
-    def _incarnation(self) -> str:
-        topic = self._event_log.topic(self._topic)
-        if topic is None:
-            raise Unavailable(f"The event log has no topic {self._topic}.", service="event_log", code="topic_missing")
-        return topic.incarnation
 
 
 def _shown(rows: CampaignRows) -> dict[str, object]:

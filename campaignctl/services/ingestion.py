@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from campaignctl.domain.dead_letters import REPLAY_HEADER, DeadLetter, FromLog, dead_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
+from campaignctl.domain.erased_events import ErasedEvents
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_columns, fingerprints
 from campaignctl.domain.local_days import LocalDays
 from campaignctl.domain.reports import REPORT_KIND
@@ -38,7 +39,7 @@ _IDS_END = 2**63
 _NO_CAMPAIGN = 0
 _CAMPAIGNS_AT_ONCE = 10_000
 ERASURES_KNOWN_WITHIN_S = 1.0
-"""A batch that is prepared so long after a campaign's erasure has no row of it."""
+"""A batch that is prepared so long after the erasure of a campaign, or of single events, has no row of it."""
 
 
 def topic_number(topic: Topic) -> int:
@@ -72,7 +73,7 @@ class BatchCounts:
     conflicts: int = 0
     rerouted: int = 0
     erased: int = 0
-    """Records of erased campaigns that the log took before the erasure."""
+    """Records of erased events, and those of erased campaigns that the log took before the erasure."""
     own_records: int = 0
     """Records of the product's own that do nothing: damaged, or of a kind or version that is not known here."""
     slices_by_platform: Counter[str] = field(default_factory=Counter)
@@ -163,6 +164,7 @@ class Ingestor:
         self._local_days = LocalDays()
         self._claimed: dict[int, CampaignFacts] = {}
         self._erased_at_ms: dict[int, float] = {}
+        self._erased_events = ErasedEvents()
         self._looked_for_erased_s = -ERASURES_KNOWN_WITHIN_S
         self.code = hashlib.sha256(repr((_RULES_VERSION, limits, window_days)).encode()).hexdigest()[:8]
         """Names the rules that make rows of records: a replay under other rules may make other rows."""
@@ -209,6 +211,7 @@ class Ingestor:
         columns, rejects = decode_columns(records.values, records.times_ms, self._limits)
         campaigns = self._resolve(columns)
         columns, campaigns, unknown = _drop_unknown(columns, campaigns)
+        columns, campaigns = self._drop_erased(columns, campaigns, counts)
         columns, campaigns, rerouted = self._route(columns, campaigns, topic, source.partition, records)
         _fill_currencies(columns, campaigns)
         candidates = _candidates(columns, records)
@@ -216,7 +219,7 @@ class Ingestor:
 
         refused = sorted([*rejects, *unknown], key=lambda reject: reject.index)
         rejects = [reject for reject in refused if not self._is_erased(reject, records)]
-        counts.erased = len(refused) - len(rejects)
+        counts.erased += len(refused) - len(rejects)
         counts.events_by_platform = Counter(columns.platform)
         counts.rejected_by_reason = Counter(reject.reason.value for reject in rejects)
         counts.copies = len(columns) - int(verdicts.counted.sum())
@@ -243,19 +246,38 @@ class Ingestor:
             window.forget_before(batch.last_time_ms)
 
     def _learn_erasures(self) -> None:
-        """Forget the campaigns that have been erased: their events are those of an unknown campaign."""
+        """Forget the campaigns that have been erased: their events are those of an unknown campaign.
+
+        And learn which single events were: their ids never count again.
+        """
         now_s = self._clock.monotonic_s()
         if now_s - self._looked_for_erased_s >= ERASURES_KNOWN_WITHIN_S:
             erased = self._metadata.erased_campaigns()
             self.forget_campaigns(erased)
             self._erased_at_ms = {campaign_id: at.timestamp() * 1_000 for campaign_id, at in erased.items()}
+            self._erased_events.add(self._metadata.erased_events(self._erased_events.known))
             self._looked_for_erased_s = now_s
 
-    def _is_erased(self, reject: Reject, records: _Records) -> bool:
-        """Whether the record went with its campaign: a dead letter of it would keep what was erased.
+    def _drop_erased(
+        self, columns: EventColumns, campaigns: _Campaigns, counts: BatchCounts
+    ) -> tuple[EventColumns, _Campaigns]:
+        """Leave out every record of an erased event, whenever the log took it and whatever it says."""
+        concerned = campaigns.spread([self._erased_events.has_any_of(campaign_id) for campaign_id in campaigns.ids])
+        if not concerned.any():
+            return columns, campaigns
+        kept = ~concerned
+        for place in np.flatnonzero(concerned).tolist():
+            kept[place] = not self._erased_events.covers(columns.campaign_id[place], columns.event_id[place])
+        counts.erased += int(np.count_nonzero(~kept))
+        return _selected(columns, campaigns, kept)
 
-        What the log takes later is refused as any other record.
+    def _is_erased(self, reject: Reject, records: _Records) -> bool:
+        """Whether the record went with its campaign, or is an erased event's: a dead letter would keep what was erased.
+
+        What the log takes of an erased campaign later is refused as any other record.
         """
+        if self._erased_events.covers_record(reject.campaign_id, records.values[reject.index]):
+            return True
         erased_at_ms = self._erased_at_ms.get(reject.campaign_id or _NO_CAMPAIGN)
         return erased_at_ms is not None and bool(records.times_ms[reject.index] <= erased_at_ms)
 

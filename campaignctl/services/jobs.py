@@ -20,6 +20,7 @@ from campaignctl.services.cursors import DEFAULT_LIMIT, Cursors, Page, checked_l
 LEASE_S = 30.0
 """How long a job waits for its dead process before another one resumes it."""
 RENEW_EVERY_S = 5.0
+_ERASING = frozenset({JobKind.ERASE, JobKind.ERASE_EVENTS})
 
 
 class JobService:
@@ -76,10 +77,10 @@ class JobService:
     def cancel(self, job_id: int, actor: Actor) -> Job:
         """A queued job is cancelled at once, a running one at its next step. ``Conflict`` when it is finished."""
         job = self.get(job_id, actor)
-        actor.require(Role.ADMIN if job.kind is JobKind.ERASE else Role.OPERATOR)
+        actor.require(Role.ADMIN if job.kind in _ERASING else Role.OPERATOR)
         if job.status.is_final:
             raise _finished(job)
-        if job.kind is JobKind.ERASE:
+        if job.kind in _ERASING:
             raise Conflict(
                 f"job {job.id} cannot be cancelled: what it removes has been erased already",
                 hint=f"wait for it: campaignctl jobs wait {job.id}",

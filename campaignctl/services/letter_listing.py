@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from campaignctl.domain.dead_letters import DeadLetter, FromRequest, LetterFilter
+from campaignctl.domain.erased_events import ErasedEvents
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import InvalidInput, NotFound
 from campaignctl.ports.letters import LetterReplayStore
@@ -38,11 +39,12 @@ class ListedLetter:
 
 
 class Visibility:
-    """Which letters an actor may see, as of now: none that was there when its campaign was erased."""
+    """Which letters an actor may see, as of now: none of an erased event, none that went with its campaign."""
 
     def __init__(self, actor: Actor, metadata: CampaignFactsStore) -> None:
         self._organization_id = actor.organization_id
         self._erased = metadata.erased_campaigns()
+        self._erased_events = ErasedEvents(metadata.erased_events())
         self._campaigns: Collection[int] = ()
         if self._organization_id is not None:
             self._campaigns = frozenset(metadata.campaign_ids(self._organization_id))
@@ -50,6 +52,8 @@ class Visibility:
     def sees(self, letter: DeadLetter) -> bool:
         erased_at = self._erased.get(letter.campaign_id or 0)
         if erased_at is not None and letter.at <= erased_at:
+            return False
+        if self._erased_events.covers_record(letter.campaign_id, letter.value):
             return False
         if self._organization_id is None:
             return True

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from campaignctl.domain.erased_events import event_digest
 from campaignctl.domain.insights import Dimension
 from campaignctl.domain.periods import (
     DayRange,
@@ -37,7 +38,7 @@ from campaignctl.ports.analytics import (
     SumsQuestion,
 )
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
-from campaignctl.ports.erasures import CampaignRows, RemovalStore
+from campaignctl.ports.erasures import CampaignRows, EventTraces, RemovalStore
 from campaignctl.ports.event_listing import EventListing, EventPlace
 from campaignctl.ports.reports import ArrivalStore, ReportStore
 from campaignctl.ports.schema import MigrationTarget
@@ -155,6 +156,25 @@ class AnalyticsContract:
         assert store.list_conflicts(ConflictFilter(left_out=(2, 9)), None, 10) == []
         store.append_events(event_rows(rows), "batch")  # the token is remembered: nothing comes back by it
         assert not store.rows_of_campaign(1)
+
+    def test_single_events_are_removed_and_no_other(self, harness: Harness) -> None:
+        store = harness.open()
+        ids = ["a", "b", "é'\\", "a"]
+        rows = [row(n, event_id=event_id, campaign_id=1, day=20_000 + n) for n, event_id in enumerate(ids)]
+        store.append_events(event_rows([*rows, row(9, event_id="a", campaign_id=2)]), "batch")
+        copies = ConflictRows([1, 2], ["a", "a"], [5, 6], [b"{1}", b"{2}"], [50, 51], [1_000, 2_000], TOPIC,
+                              PARTITION)  # fmt: skip
+        store.append_conflicts(copies, "copies")
+        gone = [event_digest(1, event_id) for event_id in ("a", "é'\\", *(f"none {n}" for n in range(998)))]
+        assert store.traces_of_events(1, gone) == EventTraces(3, 1, (20_000, 20_002, 20_003))
+        assert store.traces_of_events(3, gone) == store.traces_of_events(1, gone[2:]) == EventTraces(0, 0, ())
+        store.remove_events(1, gone)
+        store.remove_events(1, gone)
+        assert store.traces_of_events(1, gone) == EventTraces(0, 0, ())
+        assert store.raw_rows_by_campaign() == {1: 1, 2: 1}
+        assert [one.campaign_id for one in store.list_conflicts(ConflictFilter(), None, 10)] == [2]
+        store.append_events(event_rows(rows[:1]), "batch")  # the token is remembered
+        assert store.raw_rows_by_campaign() == {1: 1, 2: 1}
 
     def test_conflicts_are_listed_with_what_counted(self, harness: Harness) -> None:
         store = harness.open()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, PlatformLink
+from campaignctl.domain.erased_events import EventErasure, event_digest
 from campaignctl.domain.jobs import Job, JobKind, JobStatus
 from campaignctl.domain.platforms import Platform
 from campaignctl.ports.jobs import JobFilter, LeaseState, NewJob
@@ -76,6 +77,26 @@ class ErasuresContract:
         metadata.erase_campaign(campaign.id, None)
         kept = {number: metadata.claim_key(scope, "body", 60, 3_600) for number, scope in scopes.items()}
         assert [number for number, held in kept.items() if held is None] == [campaign.id]
+
+    def test_erased_events_are_known_by_their_digests(
+        self, harness: Harness, metadata: MetadataStore, organization: int
+    ) -> None:
+        campaign = self.made(metadata, organization)
+        digests = [event_digest(campaign.id, event_id) for event_id in ("a", "b", "a")]
+        assert metadata.erased_events() == {}
+        job = metadata.erase_events(campaign.id, digests, "asked for", 3)
+        assert job is not None
+        assert (job.kind, job.status, job.organization_id) == (JobKind.ERASE_EVENTS, JobStatus.QUEUED, organization)
+        assert (job.params, job.created_by) == ({"event_ids": 2, "reason": "asked for"}, 3)
+        first = EventErasure(campaign.id, frozenset(digests), harness.clock.now())
+        assert metadata.erased_events() == harness.open().erased_events() == {job.id: first}
+        other = metadata.erase_events(campaign.id, digests[:1], "", None)
+        assert other is not None
+        assert list(metadata.erased_events()) == [job.id, other.id]
+        assert list(metadata.erased_events({job.id})) == [other.id]
+        metadata.erase_campaign(campaign.id, None)
+        assert metadata.erased_events() == {}
+        assert metadata.erase_events(campaign.id, digests, "", None) is None
 
     @pytest.mark.parametrize("campaign_id", [0, 5, 2**63, 10**30])
     def test_what_is_not_there_cannot_be_erased(self, metadata: MetadataStore, campaign_id: int) -> None:

@@ -33,6 +33,7 @@ LEAST_ROLE = {
     "createCampaign": "analyst",
     "getCampaign": "viewer",
     "replaceCampaign": "analyst",
+    "eraseEvents": "admin",
     "eraseCampaign": "admin",
     "getCampaignInsights": "viewer",
     "getInsights": "viewer",

@@ -12,6 +12,7 @@ from campaignctl.domain.jobs import JobKind, JobStatus
 from campaignctl.errors import Unavailable
 from campaignctl.ports.event_log import NewRecord
 from campaignctl.services.erasure import EraseHandler
+from campaignctl.services.erasure_wait import AppliedWait
 from campaignctl.services.jobs import JobContext
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, rest_over, running
 from tests.e2e.test_replay import event, replay, to_log
@@ -162,6 +163,9 @@ def test_a_job_that_dies_is_done_by_the_next(rest: Rest, user: User, failing: st
     class Dying:
         """Dies before or after a step."""
 
+        def __getattr__(self, name: str) -> Any:
+            return getattr(app.analytics, name)
+
         def rows_of_campaign(self, campaign_id: int, /) -> Any:
             self.die("rows_of_campaign")
             return app.analytics.rows_of_campaign(campaign_id)
@@ -176,9 +180,8 @@ def test_a_job_that_dies_is_done_by_the_next(rest: Rest, user: User, failing: st
                 raise Unavailable("killed", service="analytics")
 
     kafka = app.settings.kafka
-    handler = EraseHandler(
-        Dying(), app.event_log, app.erasure.retention, topic=kafka.events_topic, group=kafka.group_id
-    )
+    applied = AppliedWait(app.event_log, topic=kafka.events_topic, group=kafka.group_id)
+    handler = EraseHandler(Dying(), applied, app.erasure.retention)
     claimed = app.metadata.claim_job([JobKind.ERASE], "dies", 0.0)
     assert claimed is not None
     with pytest.raises(Unavailable):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from campaignctl.domain.campaigns import PlatformLink
+from campaignctl.domain.erased_events import EventErasure, event_digest
 from campaignctl.errors import Unavailable
 from campaignctl.ports.metadata import CampaignFacts
 from campaignctl.ports.reports import NativeCampaign
@@ -22,6 +23,7 @@ class FakeCampaigns:
         self.bumps: Counter[int] = Counter()
         self.links: dict[int, list[PlatformLink]] = {}
         self.erased: dict[int, datetime] = {}
+        self.event_erasures: dict[int, EventErasure] = {}
         self.down = False
 
     def add(
@@ -49,6 +51,14 @@ class FakeCampaigns:
     def erased_campaigns(self) -> dict[int, datetime]:
         self._check()
         return dict(self.erased)
+
+    def erase_event(self, campaign_id: int, event_id: str, at: datetime) -> None:
+        digests = frozenset([event_digest(campaign_id, event_id)])
+        self.event_erasures[len(self.event_erasures) + 1] = EventErasure(campaign_id, digests, at)
+
+    def erased_events(self, known: Collection[int] = (), /) -> dict[int, EventErasure]:
+        self._check()
+        return {number: one for number, one in self.event_erasures.items() if number not in known}
 
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         found = self.campaign_facts(campaign_ids)

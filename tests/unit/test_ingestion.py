@@ -97,6 +97,30 @@ class TestCampaigns:
         stream.clock.advance(ERASURES_KNOWN_WITHIN_S)
         assert codes(stream.take((event("b"), NOW_MS + 1))) == {1: "unknown_campaign"}
 
+    def test_an_erased_event_leaves_nothing_however_it_comes(self) -> None:
+        stream = Stream()
+        stream.campaigns.add(2)
+        stream.campaigns.erase_event(1, "gone", NOW)
+        prepared = stream.take(
+            (event("gone"), NOW_MS),
+            (event("gone", clicks=7), NOW_MS + 1),
+            (event("gone", region="nowhere"), NOW_MS + 2),
+            (event("gone", campaign_id=2), NOW_MS + 3),
+            (event("other", region="nowhere"), NOW_MS + 4),
+        )
+        assert (prepared.rows.event_id, prepared.rows.campaign_id) == (["gone"], [2])
+        assert codes(prepared) == {4: "invalid_region"}
+        assert len(prepared.conflicts) == 0
+        assert (prepared.counts.erased, prepared.counts.copies) == (3, 0)
+
+    def test_a_worker_learns_of_an_erased_event_that_it_has_counted(self) -> None:
+        stream = Stream()
+        stream.take((event("a"), NOW_MS))
+        stream.campaigns.erase_event(1, "a", NOW)
+        stream.clock.advance(ERASURES_KNOWN_WITHIN_S)
+        prepared = stream.take((event("a", clicks=9), NOW_MS + 1), (event("b"), NOW_MS + 1))
+        assert (prepared.rows.event_id, len(prepared.conflicts), prepared.counts.erased) == (["b"], 0, 1)
+
     @pytest.mark.parametrize("campaign_id", [2**63 - 1, 2**63, 2**64, 10**30])
     def test_an_id_of_any_size_is_unknown(self, campaign_id: int) -> None:
         prepared = Stream().prepare((event("a", campaign_id=campaign_id), NOW_MS), (event("b"), NOW_MS))

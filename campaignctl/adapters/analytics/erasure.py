@@ -1,11 +1,15 @@
 """Removing what ClickHouse tables hold of a campaign."""
 
+from collections.abc import Collection
+
 from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.sql_files import load_statements
-from campaignctl.ports.erasures import CampaignRows
+from campaignctl.ports.erasures import CampaignRows, EventTraces
 
 _SQL = load_statements("clickhouse", "queries", "erasure.sql")
+# A whole campaign is read: its key does not lead to ids.
+_UNHURRIED = {"max_execution_time": 0}
 
 
 class ErasedRows:
@@ -24,3 +28,19 @@ class ErasedRows:
         for statement in ("remove_events", "remove_rollup", "remove_conflicts"):
             with store_failures(), self._clients.writer() as client:
                 client.command(_SQL[statement], parameters={"campaign": campaign_id})
+
+    def traces_of_events(self, campaign_id: int, digests: Collection[bytes], /) -> EventTraces:
+        with store_failures():
+            table = self._clients.read(_SQL["event_traces"], _named(campaign_id, digests), settings=_UNHURRIED)
+        events, conflicts = (table.integers(name).tolist()[0] for name in ("events", "conflicts"))
+        days = table.strings("days")[0]
+        return EventTraces(events, conflicts, tuple(map(int, days.split(","))) if days else ())
+
+    def remove_events(self, campaign_id: int, digests: Collection[bytes], /) -> None:
+        for statement in ("remove_single_events", "remove_single_conflicts"):
+            with store_failures(), self._clients.writer() as client:
+                client.command(_SQL[statement], parameters=_named(campaign_id, digests))
+
+
+def _named(campaign_id: int, digests: Collection[bytes]) -> dict[str, object]:
+    return {"campaign": campaign_id, "digests": [digest.hex().upper() for digest in digests]}

@@ -1,11 +1,15 @@
 """Campaigns that were erased."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from campaignctl.adapters.metadata.database import Tables, from_us, is_id
+from campaignctl.adapters.metadata.database import Row, Tables, from_us, is_id
 from campaignctl.adapters.metadata.jobs import insert_job
+from campaignctl.domain.erased_events import EventErasure
 from campaignctl.domain.jobs import Job, JobKind
 from campaignctl.ports.jobs import NewJob
+
+_DIGEST_BYTES = 32
 
 
 class ErasureTables(Tables):
@@ -24,6 +28,7 @@ class ErasureTables(Tables):
             if not tx.run("remove_campaign", campaign_id=campaign_id, organization_id=organization_id):
                 return None  # somebody else has erased it since it was read
             tx.run("remove_jobs_of_campaign", campaign_id=campaign_id)
+            tx.run("remove_event_erasures", campaign_id=campaign_id)
             location = f'%/campaigns/{campaign_id}"%'
             tx.run("forget_answers_about_campaign", organization_id=organization_id, location_pattern=location)
             new = NewJob(
@@ -43,3 +48,50 @@ class ErasureTables(Tables):
     def erased_campaigns(self) -> dict[int, datetime]:
         with self._database.reading() as tx:
             return {row["campaign_id"]: from_us(row["erased_at_us"]) for row in tx.all("fetch_erasures")}
+
+    def erase_events(
+        self, campaign_id: int, digests: Collection[bytes], reason: str, erased_by: int | None, /
+    ) -> Job | None:
+        if not is_id(campaign_id):
+            return None
+        now_us = self._now_us()
+        params: dict[str, object] = {"event_ids": len(set(digests))} | ({"reason": reason} if reason else {})
+        with self._database.writing() as tx:
+            row = tx.one("fetch_campaign", campaign_id=campaign_id)
+            if row is None:
+                return None
+            organization_id = row["organization_id"]
+            tx.run("lock_claims", organization_id=organization_id)  # so that the campaign is not erased meanwhile
+            if tx.one("fetch_campaign", campaign_id=campaign_id) is None:
+                return None
+            new = NewJob(
+                JobKind.ERASE_EVENTS,
+                organization_id,
+                params,
+                campaign_id=campaign_id,
+                created_by=erased_by,
+                unit="steps",
+            )
+            job = insert_job(tx, new, now_us)
+            tx.run(
+                "add_event_erasure",
+                job_id=job.id,
+                campaign_id=campaign_id,
+                organization_id=organization_id,
+                digests=b"".join(sorted(set(digests))),
+                erased_by=erased_by,
+                now_us=now_us,
+            )
+            return job
+
+    def erased_events(self, known: Collection[int] = (), /) -> dict[int, EventErasure]:
+        with self._database.reading() as tx:
+            numbers = [row["job_id"] for row in tx.all("fetch_event_erasure_numbers")]
+            rows = [tx.one("fetch_event_erasure", job_id=one) for one in numbers if one not in known]
+        return {row["job_id"]: _event_erasure(row) for row in rows if row is not None}
+
+
+def _event_erasure(row: Row) -> EventErasure:
+    digests = bytes(row["digests"])
+    pieces = (digests[start : start + _DIGEST_BYTES] for start in range(0, len(digests), _DIGEST_BYTES))
+    return EventErasure(row["campaign_id"], frozenset(pieces), from_us(row["erased_at_us"]))

@@ -151,6 +151,11 @@ TOLD = {
         "The connection is slow, or the client stopped in the middle.",
         "send it again, in smaller pieces where the line is slow",
     ),
+    "sums_not_corrected": (
+        "Erased events are still in the sums of their days.",
+        "Their raw records are gone; the re-aggregation that takes them out of the sums failed or was cancelled.",
+        "campaignctl reaggregate --campaign N --wait",
+    ),
     "throttled": (
         "Too many tries.",
         "Sign-ins are limited by account and by address.",

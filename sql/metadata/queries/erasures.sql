@@ -16,3 +16,17 @@ VALUES (:campaign_id, :organization_id, :job_id, :erased_by, :now_us);
 
 -- fetch_erasures
 SELECT campaign_id, erased_at_us FROM erasures;
+
+-- add_event_erasure
+INSERT INTO event_erasures (job_id, campaign_id, organization_id, digests, erased_by, erased_at_us)
+VALUES (:job_id, :campaign_id, :organization_id, :digests, :erased_by, :now_us);
+
+-- fetch_event_erasure_numbers
+SELECT job_id FROM event_erasures ORDER BY job_id;
+
+-- fetch_event_erasure
+SELECT job_id, campaign_id, digests, erased_at_us FROM event_erasures WHERE job_id = :job_id;
+
+-- remove_event_erasures
+-- They went with their campaign.
+DELETE FROM event_erasures WHERE campaign_id = :campaign_id;
