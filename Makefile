@@ -10,10 +10,10 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check unit contracts e2e services integration on-servers bench completions clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e services integration on-servers bench completions clean
 
 help:  ## what can be made
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "campaignctl needs Python 3.11 or newer with its venv module (python3 -m venv)"; exit 1; }
@@ -41,6 +41,9 @@ imports: $(READY)  ## which way imports point, and that each test module finds w
 deploy-check: $(READY)  ## what deploy/ holds, as far as it can be judged without running it
 	@echo "==> deploy" && $(BIN)/hadolint deploy/docker/Dockerfile && $(BIN)/shellcheck .ci/run tests/services/services \
 	&& $(BIN)/python -m pytest -q tests/deploy
+
+deploy-render: $(READY)  ## write the rendered Kubernetes manifests again; needs kustomize or kubectl
+	@$(BIN)/python -m tests.deploy.render
 
 unit: $(READY)  ## rules and services, in memory
 	@echo "==> unit tests" && $(BIN)/python -m pytest -q -n $(JOBS) tests/unit
