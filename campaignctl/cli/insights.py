@@ -24,6 +24,7 @@ METRICS = ("impressions", "clicks", "conversions", "spend", "revenue", "ctr", "c
         "campaignctl insights --campaign 42 --granularity weekly --group-by platform --start-date 2026-10-01 "
         "--end-date 2026-10-31",
         "campaignctl insights --campaign 42 --region US,IN --compare previous_period -o json",
+        "campaignctl insights --status active --q sale --group-by campaign --granularity total --sort spend --limit 10",
         "campaignctl insights --campaign 42 --plot --metric clicks",
         "campaignctl insights --campaign 42 -o parquet --output-file insights.parquet",
     )
@@ -33,6 +34,18 @@ def insights(
     context: typer.Context,
     campaign: Annotated[
         Many, typer.Option(metavar="N", help="The campaign; several (repeat, or a comma list) are added up.")
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=words("active", "paused", "completed", "archived"),
+            metavar="S",
+            help="Instead of --campaign: all of this status.",
+        ),
+    ] = None,
+    q: Annotated[
+        str | None,
+        typer.Option("--q", metavar="TEXT", help="Instead of --campaign: all with this in the name."),
     ] = None,
     start_date: Annotated[
         str | None, typer.Option(metavar="DATE", help="First day, YYYY-MM-DD (default: 30 days that end today).")
@@ -132,7 +145,7 @@ def insights(
 
 
 def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]:
-    """The route and its parameters. One campaign has a route of its own; several, or all, are added up."""
+    """The route and its parameters. One campaign has a route of its own; several, chosen or all, are added up."""
     campaigns = [part.strip() for text in options.pop("campaign") or () for part in text.split(",") if part.strip()]
     for text in campaigns:
         if not text.isascii() or not text.isdigit():
@@ -142,6 +155,9 @@ def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]
         for name, value in options.items()
         if value not in (None, (), []) and name not in ("plot", "metric", "output_file")
     }
+    if campaigns and (given := [f"--{name}" for name in ("status", "q") if name in params]):
+        message = "chooses among all campaigns and cannot stand beside --campaign, which names them"
+        raise InvalidInput([FieldError(given[0], message)], code="usage")
     if len(campaigns) == 1:
         return f"/api/v1/campaigns/{int(campaigns[0])}/insights", params
     return "/api/v1/insights", params | ({"campaign": campaigns} if campaigns else {})

@@ -48,7 +48,8 @@ PARAMETERS = (
     "after",
 )
 """What a question about one campaign may name. ``after`` is the caller's business: it waits before it asks."""
-PARAMETERS_OF_SEVERAL = ("campaign", *PARAMETERS)
+CHOICE_PARAMETERS = ("status", "q")
+PARAMETERS_OF_SEVERAL = ("campaign", *CHOICE_PARAMETERS, *PARAMETERS)
 
 MAX_DAYS = 5 * 366
 MAX_HOURLY_DAYS = 93
@@ -132,6 +133,17 @@ def parse_campaign_ids(parameters: Parameters) -> list[int] | None:
         reader.fail("campaign", "must be ids of campaigns: whole numbers, separated by commas")
     reader.raise_errors()
     return sorted(set(map(int, texts))) if texts else None
+
+
+def parse_choice(parameters: Parameters, *, named: bool) -> dict[str, str]:
+    """What chooses campaigns by what they are; ``named``: ``campaign`` names them, and nothing else may choose."""
+    reader = _Reader(parameters)
+    found = {name: reader.one(name) for name in CHOICE_PARAMETERS}
+    given = {name: text for name, text in found.items() if text is not None}
+    for name in given if named else ():
+        reader.fail(name, "chooses among all campaigns and cannot stand beside campaign, which names them")
+    reader.raise_errors()
+    return given
 
 
 class _Reader:

@@ -38,6 +38,8 @@ class CampaignFacts:
     """Rises with every change of the campaign's settings."""
     data_version: int
     """Rises whenever something of the campaign landed in analytics: part of every cache key."""
+    rates_version: int
+    """Rises with every change of the organization's currency rates."""
 
 
 class CampaignFactsStore(ErasureLookup, Protocol):
@@ -55,6 +57,10 @@ class CampaignFactsStore(ErasureLookup, Protocol):
 
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         """Every campaign of the organization (None: of all), ascending."""
+        ...
+
+    def facts_of_chosen(self, wanted: "CampaignFilter", /) -> dict[int, CampaignFacts]:
+        """Facts of all that pass the filter, by id, as of now: one statement, however many they are."""
         ...
 
     def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:

@@ -2,13 +2,13 @@
 
 from campaignctl.domain.campaigns import Campaign, CampaignDraft, CampaignStatus
 from campaignctl.domain.platforms import Platform
-from campaignctl.domain.users import Actor, Role, has_unprintable
-from campaignctl.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, PreconditionRequired
-from campaignctl.ports.metadata import CampaignFilter, CampaignRecords, NativeClaim, Refusal
+from campaignctl.domain.users import Actor, Role
+from campaignctl.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
+from campaignctl.ports.metadata import CampaignRecords, NativeClaim, Refusal
+from campaignctl.services.campaign_choice import CampaignChoice, filter_of
 from campaignctl.services.cursors import DEFAULT_LIMIT, Cursors, Page, checked_limit
 from campaignctl.services.tenancy import organization_of
 
-_MAX_TEXT_CHARACTERS = 200
 _HAS_EVENTS_HINT = (
     "ask with timezone=, or make a new campaign and: campaignctl events export | campaignctl events send --as N"
 )
@@ -50,12 +50,7 @@ class CampaignService:
         ``q`` is a part of the name, compared without case; a cursor holds for the filters it was given with only.
         """
         checked_limit(limit)
-        wanted = CampaignFilter(
-            organization_id=actor.organization_id,
-            status=None if status is None else status.value,
-            platform=None if platform is None else platform.value,
-            text=_checked_text(q),
-        )
+        wanted = filter_of(CampaignChoice(status=status, platform=platform, q=q), actor)
         filters = {
             "organization": wanted.organization_id,
             "status": wanted.status,
@@ -108,16 +103,6 @@ def campaign_etag(campaign: Campaign) -> str:
 def _entity_tags(header: str) -> list[str]:
     """The tags of an If-Match header. A weak one (``W/"..."``) never matches a strong one, so it may stay as it is."""
     return [tag.strip() for tag in header.split(",")]
-
-
-def _checked_text(q: str | None) -> str | None:
-    if q is None or not q:
-        return None
-    if len(q) > _MAX_TEXT_CHARACTERS:
-        raise InvalidInput.of("q", f"must have at most {_MAX_TEXT_CHARACTERS} characters")
-    if has_unprintable(q):
-        raise InvalidInput.of("q", "must not hold control characters, line breaks or halves of surrogate pairs")
-    return q
 
 
 def _missing(campaign_id: int) -> NotFound:

@@ -127,7 +127,7 @@ class InsightAnswers:
 def asked_text(query: InsightQuery, scope: Scope) -> str:
     """The question without its page, and without what changes while its pages are turned."""
     campaign_ids = query.campaign_ids if scope.named else ()
-    return json.dumps([scope.organization_id, _members(replace(query, campaign_ids=campaign_ids))])
+    return json.dumps([scope.organization_id, scope.choice, _members(replace(query, campaign_ids=campaign_ids))])
 
 
 def canonical_text(query: InsightQuery) -> str:

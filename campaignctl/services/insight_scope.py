@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from campaignctl.domain.insights import Dimension, InsightQuery
 from campaignctl.errors import InvalidInput
-from campaignctl.ports.metadata import CampaignFacts
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter
 
 _DIMENSIONS_OF_ROLLUP = {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIGN}
 
@@ -12,10 +12,14 @@ _DIMENSIONS_OF_ROLLUP = {Dimension.PLATFORM, Dimension.REGION, Dimension.CAMPAIG
 class Scope:
     """Campaigns of one organization, as they are set now."""
 
-    def __init__(self, facts: Mapping[int, CampaignFacts], *, named: bool) -> None:
+    def __init__(
+        self, facts: Mapping[int, CampaignFacts], *, named: bool, chosen: CampaignFilter | None = None
+    ) -> None:
         self.facts = facts
         self.named = named
-        """Whether the question names them; else they are all that the asker sees."""
+        """Whether the question names them; else they are those that ``chosen`` finds at the moment, or all."""
+        self.choice = None if chosen is None else (chosen.status, chosen.text)
+        """What the cursors of an answer hold for, beside the question; None when the campaigns are named."""
         organizations = {one.organization_id for one in facts.values()}
         if len(organizations) > 1:
             raise InvalidInput.of(
@@ -27,6 +31,10 @@ class Scope:
     @property
     def linked_platforms(self) -> frozenset[str]:
         return frozenset(platform for one in self.facts.values() for platform in one.platforms)
+
+    @property
+    def rates_version(self) -> int:
+        return next((one.rates_version for one in self.facts.values()), 0)
 
     def versions(self, rates_version: int) -> list[list[int]]:
         """Of everything in the stores that an answer is made from."""

@@ -12,18 +12,19 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import date
 from threading import Lock
 from typing import Literal
 
 from campaignctl.domain.insight_json import to_json
-from campaignctl.domain.insight_questions import parse_campaign_ids, parse_query
+from campaignctl.domain.insight_questions import parse_campaign_ids, parse_choice, parse_query
 from campaignctl.domain.insights import InsightQuery
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import NotFound, Unavailable
 from campaignctl.ports.analytics import InsightStore
 from campaignctl.ports.cache import Cache
 from campaignctl.ports.clock import Clock
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter
+from campaignctl.services.campaign_choice import filter_of, read_choice
 from campaignctl.services.insight_answers import (
     CACHE_TTL_S,
     InsightAnswers,
@@ -85,16 +86,15 @@ class InsightService:
     ) -> InsightAnswer:
         """Answer a question as a query string or flags put it, each parameter with all its values.
 
-        About one campaign, or (``campaign_id`` None) about those that the parameter ``campaign`` names, all of the
-        actor's without it. Raises ``NotFound`` for a campaign that is not there or not the actor's, ``InvalidInput``
-        or ``Unavailable``.
+        About one campaign, or (``campaign_id`` None) about those that the parameter ``campaign`` names; without it
+        about those of the actor's that ``status`` and ``q`` let pass, which may be none. Raises ``NotFound`` for a
+        campaign that is not there or not the actor's, ``InvalidInput`` or ``Unavailable``.
         """
         actor.require(Role.VIEWER)
-        wanted = [campaign_id] if campaign_id is not None else parse_campaign_ids(parameters)
-        asked: _Asked = (actor.organization_id, None if wanted is None else tuple(wanted))
+        asked = _asked(parameters, actor, campaign_id)
         query: InsightQuery | None = None
         try:
-            scope = self._scope(wanted, actor)
+            scope = self._scope(asked, actor)
             self._last.remember(asked, scope.facts)
             query = self._query(parameters, scope, several=campaign_id is None)
             key = self._key(query, scope)
@@ -126,30 +126,22 @@ class InsightService:
         facts = self._last.remembered(asked)
         if facts is None or "after" in parameters:
             return None
-        scope = Scope(facts, named=asked[1] is not None)
+        scope = _scope_of(asked, facts)
         return self._last.find(_last_key(self._query(parameters, scope, several=several), scope))
 
-    def _scope(self, wanted: Sequence[int] | None, actor: Actor) -> Scope:
-        if wanted is None:
-            everything = self._metadata.campaign_ids(actor.organization_id)
-            return Scope(self._metadata.campaign_facts(everything), named=False)
-        facts = self._metadata.campaign_facts(wanted)
-        for one in wanted:
+    def _scope(self, asked: "_Asked", actor: Actor) -> Scope:
+        if asked.campaign_ids is None:
+            return _scope_of(asked, self._metadata.facts_of_chosen(asked.chosen))
+        facts = self._metadata.campaign_facts(asked.campaign_ids)
+        for one in asked.campaign_ids:
             if one not in facts or not actor.sees(facts[one].organization_id):
                 raise NotFound(f"there is no campaign {one}")
-        return Scope(facts, named=True)
+        return _scope_of(asked, facts)
 
     def _key(self, query: InsightQuery, scope: Scope) -> str:
         """Holds everything that the answer depends on."""
-        asked = f"{canonical_text(query)} {moment_text(query)} {self._rules}"
-        return cache_key(asked, scope.versions(self._rates_version(scope, query.currency)))
-
-    def _rates_version(self, scope: Scope, currency: str) -> int:
-        if scope.organization_id is None:
-            return 0
-        # A range without days: no rates, please.
-        version, _ = self._metadata.rates_between(scope.organization_id, currency, date.max, date.min)
-        return version
+        asked = f"{canonical_text(query)} {scope.choice} {moment_text(query)} {self._rules}"
+        return cache_key(asked, scope.versions(scope.rates_version))
 
     def _compute(self, query: InsightQuery, scope: Scope, key: str) -> bytes:
         body = to_json(self._answers.insights(query, scope))
@@ -164,8 +156,26 @@ class InsightService:
         return InsightAnswer(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', cache, age_s)
 
 
-_Asked = tuple[int | None, tuple[int, ...] | None]
-"""Whose question it is, and about which campaigns; None: all organizations, all campaigns."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose question it is, and about which campaigns."""
+
+    campaign_ids: tuple[int, ...] | None
+    """None: those that ``chosen`` finds."""
+    chosen: CampaignFilter
+
+
+def _asked(parameters: Mapping[str, Sequence[str]], actor: Actor, campaign_id: int | None) -> _Asked:
+    if campaign_id is not None:
+        return _Asked((campaign_id,), CampaignFilter(actor.organization_id))
+    wanted = parse_campaign_ids(parameters)
+    chosen = filter_of(read_choice(parse_choice(parameters, named=wanted is not None)), actor)
+    return _Asked(None if wanted is None else tuple(wanted), chosen)
+
+
+def _scope_of(asked: _Asked, facts: Mapping[int, CampaignFacts]) -> Scope:
+    named = asked.campaign_ids is not None
+    return Scope(facts, named=named, chosen=None if named else asked.chosen)
 
 
 class _Flights:
@@ -196,4 +206,4 @@ class _Flights:
 def _last_key(query: InsightQuery, scope: Scope) -> str:
     """Under which the last answer is kept: the question and whose campaigns they are, whatever their data."""
     owners = sorted([one.id, one.organization_id] for one in scope.facts.values())
-    return cache_key(f"last {canonical_text(query)}", owners)
+    return cache_key(f"last {canonical_text(query)} {scope.choice}", owners)

@@ -4,10 +4,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from campaignctl.domain.campaigns import Campaign, CampaignStatus, campaign_draft, campaign_fields
-from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.users import Role
-from campaignctl.errors import FieldError, InvalidInput
+from campaignctl.services.campaign_choice import read_choice
 from campaignctl.services.campaigns import campaign_etag
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
@@ -18,6 +17,11 @@ router = APIRouter(prefix="/api/v1/campaigns")
 
 CAMPAIGN_ID = Param(
     "campaign_id", "The campaign's number.", {"type": "integer", "minimum": 1}, place="path", example=42
+)
+
+STATUS = Param("status", "Only campaigns of this status.", {"type": "string", "enum": list(CampaignStatus)})
+NAME_PART = Param(
+    "q", "Only campaigns with this in the name, compared without case.", {"type": "string", "maxLength": 200}
 )
 
 _EXAMPLE_IN = {
@@ -72,11 +76,9 @@ def _headers(campaign: Campaign) -> dict[str, str]:
         tag="campaigns",
         summary="List campaigns",
         params=(
-            Param("status", "Only those of this status.", {"type": "string", "enum": list(CampaignStatus)}),
+            STATUS,
             Param("platform", "Only those that list this platform.", {"type": "string", "enum": list(Platform)}),
-            Param(
-                "q", "Only those with this in the name, compared without case.", {"type": "string", "maxLength": 200}
-            ),
+            NAME_PART,
             LIMIT,
             CURSOR,
         ),
@@ -91,20 +93,8 @@ def _headers(campaign: Campaign) -> dict[str, str]:
     ),
 )
 def list_campaigns(call: Call) -> Response:
-    errors: list[FieldError] = []
-    given = FieldReader(call.ones(), tuple(call.query), errors)
-    status = given.choice("status", CampaignStatus, CampaignStatus.ACTIVE) if given.given("status") else None
-    platform = given.choice("platform", Platform, Platform.META, any_case=True) if given.given("platform") else None
-    if errors:
-        raise InvalidInput(errors)
-    page = call.app.campaigns.list(
-        call.actor,
-        status=status,
-        platform=platform,
-        q=call.one("q"),
-        limit=limit_of(call),
-        cursor=call.one("cursor"),
-    )
+    choice = read_choice(call.ones())
+    page = call.app.campaigns.list(call.actor, **choice, limit=limit_of(call), cursor=call.one("cursor"))
     return answer_page(call, page, _shown)
 
 

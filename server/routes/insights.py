@@ -1,6 +1,7 @@
 """Insights of one campaign, and of several together: as JSON, or their rows as a file."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 
 from fastapi import APIRouter
@@ -17,7 +18,7 @@ from server.negotiation import best_media_type
 from server.operations import Answer, Operation, Param, Schema, serves_waiting
 from server.paging import CURSOR, LINK_HEADER
 from server.problem import HttpError, Problem
-from server.routes.campaigns import CAMPAIGN_ID
+from server.routes.campaigns import CAMPAIGN_ID, NAME_PART, STATUS
 from server.schemas.insights import CampaignInsights, SeveralInsights
 from server.waiting import Waits
 
@@ -76,6 +77,10 @@ PARAMS = (
     Param("after", "A `position` of POST /events: wait up to 10 s until those events are counted.", _WORD),
 )
 _CAMPAIGNS = Param("campaign", "Several campaigns (default: all).", {"type": "string"}, many=True, example=["1", "2"])
+_STATUS, _NAME_PART = (
+    replace(one, description=f"{one.description} Not beside `campaign`.") for one in (STATUS, NAME_PART)
+)
+CHOICE = (_CAMPAIGNS, _STATUS, _NAME_PART)
 _CONDITION = Param("If-None-Match", "The ETag of a copy.", {"type": "string"}, place="header")
 _HEADERS = {
     "ETag": "Changes when the answer does.",
@@ -132,7 +137,7 @@ def campaign_insights(call: Call) -> Response:
         tag="insights",
         summary="The numbers of several campaigns together",
         description=_FORMS_TEXT,
-        params=(_CAMPAIGNS, *PARAMS, _CONDITION),
+        params=(*CHOICE, *PARAMS, _CONDITION),
         answers={
             200: Answer("Rows, totals and what to know of them.", {_JSON: SeveralInsights, **_FILES}, _HEADERS),
             304: Answer("The copy still holds."),

@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument(
         "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
     )
-    parser.add_argument("--only", choices=("ingest", "latency", "memory", "servers"), help="one part alone")
+    parser.add_argument(
+        "--only", choices=("ingest", "latency", "memory", "campaigns", "servers"), help="one part alone"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="campaignctl-bench-") as home:
         directory = Path(home)
@@ -44,6 +46,8 @@ def main() -> int:
             memory(directory, chosen.events)
         if chosen.only in (None, "latency"):
             latency(directory)
+        if chosen.only in (None, "campaigns"):
+            campaigns(directory)
         if chosen.only == "servers":
             from tests.bench.servers import compare  # needs servers, and what speaks to them
 
@@ -105,6 +109,18 @@ def latency(directory: Path) -> None:
         ratio = f"{taken[name][0] / taken[beside][0]:>5.2f}x {beside}" if beside else ""
         print(f"  {name:32}{taken[name][0]:>8.2f}{taken[name][1]:>8.2f}  {ratio}")
     print(f"  computed / cached: {taken['computed, days'][0] / taken['cached'][0]:.1f}x")
+
+
+def campaigns(directory: Path) -> None:
+    """Memory must grow more slowly than the number of campaigns."""
+    print("one question about many campaigns; memory of the whole process: engine, log, worker, server")
+    print(f"  {'':38}{'campaigns':>10}{'ms':>8}{'cached':>8}{'rise MiB':>10}{'RSS MiB':>9}{'KiB':>8}")
+    for number in (1_000, 10_000):
+        for name, one in _measured("tests.bench.campaigns", number, directory / f"campaigns-{number}").items():
+            print(
+                f"  {name:38}{number:>10,}{1_000 * one['seconds']:>8.0f}{1_000 * one['cached_s']:>8.0f}"
+                f"{one['rise_mib']:>10.1f}{one['rss_mib']:>9.0f}{one['bytes'] / 1024:>8.0f}"
+            )
 
 
 def _measured(module: str, *arguments: object) -> Any:

@@ -489,6 +489,30 @@ class MetadataContract:
         metadata.bump_data_versions([])
         assert isinstance(metadata.replace_campaign(made.id, FULL_DRAFT, 1), Campaign)  # looking marks nothing
 
+    def test_facts_of_chosen_campaigns_are_those_of_the_listed(
+        self, metadata: MetadataStore, organization: int
+    ) -> None:
+        self.add(metadata, organization, FULL_DRAFT)
+        self.add(metadata, organization, CampaignDraft("50% off_", status=CampaignStatus.PAUSED))
+        self.add(metadata, organization, CampaignDraft("50 Off!", platforms=(link("c2"), link("c0"))))
+        self.add(metadata, metadata.ensure_organization("other"), CampaignDraft("50% off"))
+        for owner in (None, organization, 99):
+            for chosen in ({}, {"status": "paused"}, {"platform": "meta"}, {"text": "50% O"}, {"text": "f_"},
+                           {"text": "OFF!", "status": "active"}, {"text": "absent"}):  # fmt: skip
+                wanted = CampaignFilter(owner, **chosen)
+                listed = [one.id for one in metadata.list_campaigns(wanted, 0, 100)]
+                found = metadata.facts_of_chosen(wanted)
+                assert list(found) == listed
+                assert found == metadata.campaign_facts(listed)
+
+    def test_facts_tell_when_rates_change(self, metadata: MetadataStore, organization: int) -> None:
+        made = self.add(metadata, organization, CampaignDraft("c"))
+        before = metadata.campaign_facts([made.id])[made.id]
+        metadata.put_rates(organization, [Rate(date(2026, 1, 1), "EUR", "USD", Decimal(1))])
+        after = metadata.campaign_facts([made.id])[made.id]
+        version, _ = metadata.rates_between(organization, "USD", date.max, date.min)
+        assert before.rates_version < after.rates_version == version
+
     @pytest.mark.parametrize(
         ("first", "second", "overlap"),
         [

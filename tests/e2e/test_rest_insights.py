@@ -90,6 +90,65 @@ def test_several(user: User, stranger: User, campaign: dict[str, Any]) -> None:
     assert campaign["id"] not in stranger.ask("GET", "/insights").json()["campaign_ids"]
 
 
+def test_campaigns_are_chosen_as_they_are_listed(rest: Rest) -> None:
+    user = rest.user()
+    made = [user.campaign(name=name, status=status) for name, status in
+            [("Spring sale", "active"), ("SPRING brand", "paused"), ("Autumn", "active")]]  # fmt: skip
+    _send(user, made[0], {"event_id": "1", "clicks": 1})
+    position = _send(user, made[1], {"event_id": "1", "clicks": 20})
+    for choice in ("", "&status=active", "&q=spring", "&q=spring&status=paused", "&q=%25", "&q=", "&status=archived"):
+        listed = [one["id"] for one in user.ask("GET", f"/campaigns?limit=200{choice}").json()["items"]]
+        answer = user.ask("GET", f"/insights?{RANGE}&after={position}{choice}")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["campaign_ids"] == listed
+        if listed:
+            named = user.ask("GET", f"/insights?{RANGE}&campaign={','.join(map(str, listed))}")
+            assert named.content == answer.content
+    spring = user.ask("GET", f"/insights?{RANGE}&q=spring&group_by=campaign&granularity=total").json()
+    assert [(row["campaign_id"], row["clicks"]) for row in spring["rows"]] == [(made[0]["id"], 1), (made[1]["id"], 20)]
+
+
+def test_a_choice_that_finds_nothing_is_answered(user: User) -> None:
+    answer = user.ask("GET", f"/insights?{RANGE}&q=no-such-name")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["campaign_ids"], body["rows"], body["freshness"], body["warnings"]) == ([], [], [], [])
+    assert (body["totals"]["clicks"], body["totals"]["spend"], body["totals"]["ctr"]) == (0, 0, None)
+    (row,) = user.ask("GET", f"/insights?{RANGE}&q=no-such-name&granularity=total&source=report").json()["rows"]
+    assert (row["impressions"], row["roas"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("status=activ", ["status"]), ("status=", ["status"]), ("status=ACTIVE", ["status"]), ("q=" + "x" * 201, ["q"]),
+        ("q=a%00b", ["q"]), ("status=active&status=paused", ["status"]), ("campaign=1&status=active", ["status"]),
+        ("campaign=1&q=x&status=active", ["status", "q"]),
+    ],
+)  # fmt: skip
+def test_a_bad_choice_names_the_parameter(user: User, query: str, named: list[str]) -> None:
+    assert fields(problem(user.ask("GET", f"/insights?{query}"), 422)) == named
+    if "campaign" not in query:
+        assert fields(problem(user.ask("GET", f"/campaigns?{query}"), 422)) == named
+
+
+def test_a_cursor_holds_for_its_choice(rest: Rest) -> None:
+    user = rest.user()
+    ids = [user.campaign(name=name)["id"] for name in ("a one", "a two", "b one")][:2]
+    asked = f"/insights?{RANGE}&limit=1&fill=zero"
+    cursor = user.ask("GET", f"{asked}&q=a").json()["next_cursor"]
+    chosen = "&campaign=" + ",".join(map(str, ids))
+    of_named = user.ask("GET", f"{asked}{chosen}").json()["next_cursor"]
+    assert (
+        user.ask("GET", f"{asked}{chosen}&cursor={of_named}").status_code == 200
+    )  # equal answers, cursors of their own
+    assert user.ask("GET", f"{asked}&q=a&cursor={cursor}").json()["rows"][0]["period_start"] == "2026-11-02"
+    user.campaign(name="a three")  # pages are turned while campaigns come
+    assert user.ask("GET", f"{asked}&q=a&cursor={cursor}").status_code == 200
+    for other in ("", "&q=b", "&q=a&status=active", chosen):
+        assert fields(problem(user.ask("GET", f"{asked}{other}&cursor={cursor}"), 422)) == ["cursor"]
+
+
 def test_pages_of_rows(user: User, campaign: dict[str, Any]) -> None:
     path = f"/api/v1/campaigns/{campaign['id']}/insights?start_date=2026-10-20&end_date=2026-11-02&fill=zero&limit=5"
     days: list[str] = []
@@ -121,7 +180,7 @@ def test_a_bad_question_names_the_parameter(user: User, campaign: dict[str, Any]
 
 def test_the_document_names_what_can_be_asked() -> None:
     assert tuple(param.name for param in insights.PARAMS) == PARAMETERS
-    assert ("campaign", *(param.name for param in insights.PARAMS)) == PARAMETERS_OF_SEVERAL
+    assert tuple(param.name for param in (*insights.CHOICE, *insights.PARAMS)) == PARAMETERS_OF_SEVERAL
 
 
 def test_a_position_is_good_for_its_organization_only(user: User, stranger: User, campaign: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from campaignctl.domain.campaigns import PlatformLink
 from campaignctl.domain.erased_events import EventErasure, event_digest
 from campaignctl.errors import Unavailable
-from campaignctl.ports.metadata import CampaignFacts
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter
 from campaignctl.ports.reports import NativeCampaign
 
 
@@ -36,7 +36,7 @@ class FakeCampaigns:
         links: Sequence[PlatformLink] = (),
     ) -> CampaignFacts:
         platforms = tuple(sorted({str(link.platform) for link in links}))
-        facts = CampaignFacts(campaign_id, organization_id, timezone, currency, platforms, 1, 0)
+        facts = CampaignFacts(campaign_id, organization_id, timezone, currency, platforms, 1, 0, 0)
         self.facts[campaign_id] = facts
         self.links[campaign_id] = list(links)
         return facts
@@ -73,6 +73,11 @@ class FakeCampaigns:
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         self._check()
         return sorted(f.id for f in self.facts.values() if organization_id in (None, f.organization_id))
+
+    def facts_of_chosen(self, wanted: CampaignFilter, /) -> dict[int, CampaignFacts]:
+        if (wanted.status, wanted.platform, wanted.text) != (None, None, None):
+            raise NotImplementedError("these campaigns have neither names nor states")
+        return self.campaign_facts(self.campaign_ids(wanted.organization_id))
 
     def campaigns_claiming(self, natives: Collection[NativeCampaign], /) -> set[int]:
         self._check()

@@ -1,9 +1,11 @@
 """Campaign settings and currency rates in memory: what insights need of the metadata store."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 
 from campaignctl.domain.rates import Rate
+from campaignctl.ports.metadata import CampaignFacts
 from tests.fakes.metadata import FakeCampaigns
 
 
@@ -19,6 +21,12 @@ class FakeInsightMetadata(FakeCampaigns):
         stored = self._rates.setdefault(organization_id, {})
         stored.update({(rate.currency, rate.day, rate.base): rate for rate in rates})
         self._versions[organization_id] = self._versions.get(organization_id, 0) + 1
+
+    def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        return {
+            one: replace(facts, rates_version=self._versions.get(facts.organization_id, 0))
+            for one, facts in super().campaign_facts(campaign_ids).items()
+        }
 
     def rates_between(self, organization_id: int, base: str, first: date, last: date, /) -> tuple[int, list[Rate]]:
         stored = self._rates.get(organization_id, {})

@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)  # the 24th in India
 
 
 def facts(number: int = 1, timezone: str = "UTC", currency: str = "USD") -> CampaignFacts:
-    return CampaignFacts(number, 1, timezone, currency, (), 1, 0)
+    return CampaignFacts(number, 1, timezone, currency, (), 1, 0, 0)
 
 
 def ask(campaigns: Sequence[CampaignFacts] = (facts(),), **params: str | list[str]) -> InsightQuery:
@@ -220,4 +220,4 @@ def test_ids_of_campaigns() -> None:
 
 def test_the_names_of_parameters() -> None:
     assert len(PARAMETERS) == len(set(PARAMETERS)) == 18
-    assert set(PARAMETERS_OF_SEVERAL) - set(PARAMETERS) == {"campaign"}
+    assert set(PARAMETERS_OF_SEVERAL) - set(PARAMETERS) == {"campaign", "status", "q"}

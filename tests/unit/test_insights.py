@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -508,7 +509,7 @@ def test_expired_days_of_ads_and_hours(bench: Bench) -> None:
 
 def test_freshness_of_the_platforms_asked_or_known(bench: Bench) -> None:
     linked = bench.metadata.facts[1]
-    bench.metadata.facts[1] = type(linked)(1, 1, "UTC", "USD", ("linkedin", "meta"), 1, 0)
+    bench.metadata.facts[1] = replace(linked, platforms=("linkedin", "meta"))
     bench.store.events = [event(TODAY - 90 * DAY, platform="google"), event(TODAY, platform="meta", at_us=1_500_000)]
     found = {one["platform"]: one for one in bench.ask()["freshness"]}
     assert list(found) == ["google", "linkedin", "meta"]
@@ -600,7 +601,7 @@ def test_new_rates_and_new_settings_are_seen_at_once(bench: Bench) -> None:
     bench.rate(TODAY, "EUR", "2")
     assert bench.ask()["totals"]["spend"] == 2
     facts = bench.metadata.facts[1]
-    bench.metadata.facts[1] = type(facts)(1, 1, "UTC", "USD", ("tiktok",), 2, 0)
+    bench.metadata.facts[1] = replace(facts, platforms=("tiktok",), version=2)
     assert "tiktok" in [one["platform"] for one in bench.ask()["freshness"]]
 
 

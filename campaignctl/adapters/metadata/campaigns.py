@@ -61,17 +61,8 @@ class CampaignTables(Tables):
             return None if row is None else _campaign(tx, row)
 
     def list_campaigns(self, wanted: CampaignFilter, after_id: int, limit: int, /) -> list[Campaign]:
-        pattern = None if wanted.text is None else f"%{name_key(wanted.text).translate(_LIKE_ESCAPES)}%"
         with self._database.reading() as tx:
-            rows = tx.all(
-                "list_campaigns",
-                organization_id=wanted.organization_id,
-                status=wanted.status,
-                platform=wanted.platform,
-                name_pattern=pattern,
-                after_id=after_id,
-                limit=limit,
-            )
+            rows = tx.all("list_campaigns", **_filters(wanted), after_id=after_id, limit=limit)
             return [_campaign(tx, row) for row in rows]
 
     def replace_campaign(
@@ -122,6 +113,10 @@ class CampaignTables(Tables):
         with self._database.reading() as tx:
             return _read_facts(tx, campaign_ids)[0]
 
+    def facts_of_chosen(self, wanted: CampaignFilter, /) -> dict[int, CampaignFacts]:
+        with self._database.reading() as tx:
+            return facts_of(tx.all("facts_of_chosen_campaigns", **_filters(wanted)))[0]
+
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         with self._database.reading() as tx:
             return [row["id"] for row in tx.all("fetch_campaign_ids", organization_id=organization_id)]
@@ -153,14 +148,14 @@ class CampaignTables(Tables):
         return claiming
 
     def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
-        ids = sorted(filter(is_id, set(campaign_ids)))
         with self._database.reading() as tx:
-            found = {id_: list(map(_link, tx.all("fetch_platform_links", campaign_id=id_))) for id_ in ids}
-        return {id_: links for id_, links in found.items() if links}
+            rows = tx.all_over("fetch_links_of_campaigns", campaign_ids=ids_among(campaign_ids))
+        by_campaign = groupby(rows, key=itemgetter("campaign_id"))
+        return {campaign_id: list(map(_link, group)) for campaign_id, group in by_campaign}
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         with self._database.writing() as tx:
-            for campaign_id in sorted(filter(is_id, set(campaign_ids))):
+            for campaign_id in ids_among(campaign_ids):
                 tx.run("bump_data_version", campaign_id=campaign_id)
 
 
@@ -252,19 +247,28 @@ def _link(row: Row) -> PlatformLink:
 
 
 def _read_facts(tx: Transaction, campaign_ids: Collection[int]) -> tuple[dict[int, CampaignFacts], set[int]]:
-    ids = filter(is_id, set(campaign_ids))
-    return facts_of(row for id_ in ids for row in tx.all("fetch_campaign_facts", campaign_id=id_))
+    return facts_of(tx.all_over("fetch_facts_of_campaigns", campaign_ids=ids_among(campaign_ids)))
 
 
-def links_by_campaign(rows: Iterable[Row]) -> dict[int, list[PlatformLink]]:
-    """``rows`` of links with their ``campaign_id``, those of a campaign together."""
-    return {campaign_id: list(map(_link, group)) for campaign_id, group in groupby(rows, key=itemgetter("campaign_id"))}
+def ids_among(numbers: Collection[int]) -> list[int]:
+    """Those that can be ids of ours, ascending, each once."""
+    return sorted(filter(is_id, set(numbers)))
+
+
+def _filters(wanted: CampaignFilter) -> dict[str, Value]:
+    text = wanted.text
+    return {
+        "organization_id": wanted.organization_id,
+        "status": wanted.status,
+        "platform": wanted.platform,
+        "name_pattern": None if text is None else f"%{name_key(text).translate(_LIKE_ESCAPES)}%",
+    }
 
 
 def facts_of(rows: Iterable[Row]) -> tuple[dict[int, CampaignFacts], set[int]]:
     """The facts of the campaigns that exist, and which of these are not marked as having events.
 
-    ``rows`` are those of ``fetch_campaign_facts``, the ones of a campaign together.
+    ``rows`` are those of ``fetch_facts_of_campaigns``, the ones of a campaign together.
     """
     facts: dict[int, CampaignFacts] = {}
     unmarked: set[int] = set()
@@ -279,6 +283,7 @@ def facts_of(rows: Iterable[Row]) -> tuple[dict[int, CampaignFacts], set[int]]:
             platforms=tuple(row["platform"] for row in links if row["platform"] is not None),
             version=first["version"],
             data_version=first["data_version"],
+            rates_version=first["rates_version"],
         )
         if not first["has_events"]:
             unmarked.add(campaign_id)

@@ -4,6 +4,7 @@ A statement is asked for by its name in ``sql/metadata/queries``; its parameters
 Instants are integers of epoch microseconds in the database, days are text (YYYY-MM-DD), decimals are text.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -44,6 +45,10 @@ class Transaction(Protocol):
     """Statements by name, within one transaction."""
 
     def all(self, statement: str, /, **parameters: Value) -> list[Row]: ...
+
+    def all_over(self, statement: str, /, **parameters: Value | Sequence[Value]) -> list[Row]:
+        """As ``all``, with arrays among the parameters: statements worded for each database."""
+        ...
 
     def one(self, statement: str, /, **parameters: Value) -> Row | None:
         """The first row, None when there is none."""

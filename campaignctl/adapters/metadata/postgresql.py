@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
 from campaignctl.adapters.metadata.audit import AuditTables
-from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, links_by_campaign
-from campaignctl.adapters.metadata.database import from_us, is_id
+from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, ids_among
+from campaignctl.adapters.metadata.database import from_us
 from campaignctl.adapters.metadata.erasures import ErasureTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
@@ -21,7 +21,6 @@ from campaignctl.adapters.metadata.postgresql_server import ACQUIRE_S, ANSWER_S,
 from campaignctl.adapters.metadata.rates import RateTables
 from campaignctl.adapters.metadata.sessions import SessionTables
 from campaignctl.adapters.metadata.users import UserTables
-from campaignctl.domain.campaigns import PlatformLink
 from campaignctl.domain.rates import Rate
 from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
@@ -128,7 +127,8 @@ class PostgreSQLMetadata(
         return super().take_login_attempt(attempt, in_one_order, window_s)
 
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
-        facts, unmarked = self._facts(campaign_ids)
+        with self._server.reading() as tx:
+            facts, unmarked = facts_of(tx.all_over("fetch_facts_of_campaigns", campaign_ids=ids_among(campaign_ids)))
         if not unmarked:
             return facts
         with self._server.writing() as tx:
@@ -138,16 +138,9 @@ class PostgreSQLMetadata(
             marked, _ = facts_of(tx.all_over("fetch_facts_of_campaigns", campaign_ids=ids))
         return {id_: fact for id_, fact in facts.items() if id_ not in unmarked} | marked
 
-    def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
-        return self._facts(campaign_ids)[0]
-
-    def links_of(self, campaign_ids: Collection[int], /) -> dict[int, list[PlatformLink]]:
-        with self._server.reading() as tx:
-            return links_by_campaign(tx.all_over("fetch_links_of_campaigns", campaign_ids=_ids(campaign_ids)))
-
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
         with self._server.writing() as tx:
-            tx.run_over("bump_all_data_versions", campaign_ids=_ids(campaign_ids))
+            tx.run_over("bump_all_data_versions", campaign_ids=ids_among(campaign_ids))
 
     def put_rates(self, organization_id: int, rates: Sequence[Rate], /) -> None:
         newest = {(rate.base, rate.currency, rate.day.isoformat()): f"{rate.rate:f}" for rate in rates}
@@ -163,16 +156,8 @@ class PostgreSQLMetadata(
                 rates=list(newest.values()),
             )
 
-    def _facts(self, campaign_ids: Collection[int]) -> tuple[dict[int, CampaignFacts], set[int]]:
-        with self._server.reading() as tx:
-            return facts_of(tx.all_over("fetch_facts_of_campaigns", campaign_ids=_ids(campaign_ids)))
-
     def _refuse_unknown_schema(self) -> None:
         refuse_unknown_schema(self.migrations(), self.applied())
-
-
-def _ids(campaign_ids: Collection[int]) -> list[int]:
-    return sorted(filter(is_id, set(campaign_ids)))
 
 
 if TYPE_CHECKING:

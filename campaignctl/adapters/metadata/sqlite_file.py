@@ -5,11 +5,12 @@ a bounded time.
 """
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -44,6 +45,13 @@ class SQLiteTransaction:
 
     def all(self, statement: str, /, **parameters: Value) -> list[Row]:
         return cast("list[Row]", self._connection.execute(_STATEMENTS[statement], parameters).fetchall())
+
+    def all_over(self, statement: str, /, **parameters: Value | Sequence[Value]) -> list[Row]:
+        bound: dict[str, Value] = {
+            name: json.dumps(value) if isinstance(value, list | tuple) else cast("Value", value)
+            for name, value in parameters.items()
+        }
+        return self.all(statement, **bound)
 
     def one(self, statement: str, /, **parameters: Value) -> Row | None:
         # All rows are fetched: SQLite does the work of a statement with RETURNING only as it is read to its end.

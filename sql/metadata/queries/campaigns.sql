@@ -50,13 +50,21 @@ SELECT id FROM campaigns
 WHERE CAST(:organization_id AS BIGINT) IS NULL OR organization_id = :organization_id
 ORDER BY id;
 
--- fetch_campaign_facts
--- One row per platform the campaign lists; one with a NULL platform when it lists none.
-SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version, l.platform
+-- facts_of_chosen_campaigns
+-- As fetch_facts_of_campaigns, of those that list_campaigns would list.
+SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version,
+                o.rates_version, l.platform
 FROM campaigns c
+JOIN organizations o ON o.id = c.organization_id
 LEFT JOIN platform_links l ON l.campaign_id = c.id
-WHERE c.id = :campaign_id
-ORDER BY l.platform;
+WHERE (CAST(:organization_id AS BIGINT) IS NULL OR c.organization_id = :organization_id)
+  AND (CAST(:status AS TEXT) IS NULL OR c.status = :status)
+  AND (CAST(:name_pattern AS TEXT) IS NULL OR c.name_key LIKE :name_pattern ESCAPE '!')
+  AND (
+      CAST(:platform AS TEXT) IS NULL
+      OR EXISTS (SELECT 1 FROM platform_links w WHERE w.campaign_id = c.id AND w.platform = :platform)
+  )
+ORDER BY c.id, l.platform;
 
 -- mark_campaign_as_having_events
 UPDATE campaigns SET has_events = 1 WHERE id = :campaign_id AND has_events = 0;

@@ -79,9 +79,11 @@ old AS MATERIALIZED (
 DELETE FROM idempotency_keys WHERE (organization_id, user_id, key) IN (SELECT organization_id, user_id, key FROM old);
 
 -- fetch_facts_of_campaigns
--- As fetch_campaign_facts, of many.
-SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version, l.platform
+-- One row per platform a campaign lists; one with a NULL platform when it lists none.
+SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version,
+                o.rates_version, l.platform
 FROM campaigns c
+JOIN organizations o ON o.id = c.organization_id
 LEFT JOIN platform_links l ON l.campaign_id = c.id
 WHERE c.id = ANY(CAST(:campaign_ids AS BIGINT[]))
 ORDER BY c.id, l.platform;
