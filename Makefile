@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e services integration on-servers bench completions clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e services dev integration on-servers bench completions clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,15 @@ e2e: $(READY)  ## the whole thread on embedded stores
 
 services:  ## start Kafka, ClickHouse, PostgreSQL and Redis on this machine (Docker Compose, or packages); they stay
 	@$(SERVICES) up && echo "their places: eval \"\$$($(SERVICES) env)\"; to stop them: $(SERVICES) down"
+
+COMPOSE := docker compose -f deploy/compose/compose.yaml -f deploy/compose/ports.yaml --env-file deploy/compose/development.env
+dev:  ## start the four stores in Docker for serve and work from this checkout; they stay (no Docker: make services)
+	@docker compose version > /dev/null 2>&1 && docker info > /dev/null 2>&1 \
+	|| { echo "no Docker engine with Compose answers; make services starts the same from packages"; exit 1; }
+	@$(COMPOSE) up --detach --wait kafka clickhouse postgres redis
+	@echo "now: set -a; . deploy/compose/development.env; . deploy/compose/checkout.env; set +a"
+	@echo "     $(BIN)/campaignctl init-schema; $(BIN)/campaignctl serve & $(BIN)/campaignctl work"
+	@echo "to stop them: $(COMPOSE) down"
 
 # Servers that CA_TEST_... variables name, whichever they are; else all four of this machine's own, none of them skipped.
 NAMED := $(CA_TEST_KAFKA_BROKERS)$(CA_TEST_CLICKHOUSE_HOST)$(CA_TEST_POSTGRES_HOST)$(CA_TEST_REDIS_ADDR)
