@@ -177,6 +177,7 @@ def _verification(settings: "Settings", clock: "Clock", stores: Stores, letters:
     return VerificationService(
         stores.analytics,
         stores.analytics,
+        stores.analytics,
         stores.event_log,
         letters,
         stores.metadata,

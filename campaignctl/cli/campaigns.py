@@ -7,9 +7,10 @@ import typer
 from campaignctl.cli.exit_codes import Declined
 from campaignctl.cli.invocation import ask, examples, invocation_of, is_interactive, new_app
 from campaignctl.cli.job_wait import Timeout, Wait, follow
-from campaignctl.errors import FieldError, InvalidInput
+from campaignctl.errors import FieldError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from campaignctl.cli.connection import Connection
     from campaignctl.cli.output import Table
 
 app = new_app("List, show, create, change and erase campaigns.")
@@ -166,11 +167,10 @@ def delete(
     """Erase a campaign with all its events, for good."""
     invocation = invocation_of(context)
     from campaignctl.cli.connection import connect
-    from campaignctl.cli.output import decode
 
     with connect(invocation) as connection:
-        known = decode(connection.api.get(f"{PATH}/{campaign}").content)
-        if not yes:
+        known = _known(connection, campaign)
+        if not yes and known is not None:
             plan = (
                 f"campaign {campaign} ({known['name']}): its settings, events, sums, conflicts and dead letters go for"
                 " good; what the event log keeps goes with its retention, and is never counted again"
@@ -179,6 +179,17 @@ def delete(
             _confirm_name(known["name"], confirm)
         body = connection.api.delete(f"{PATH}/{campaign}").content
         follow(invocation, connection, body, wait=wait, timeout_s=timeout)
+
+
+def _known(connection: "Connection", campaign: int) -> dict[str, Any] | None:
+    """The campaign; None where there is none: one whose erasure has failed is erased again, unasked."""
+    from campaignctl.cli.output import decode
+
+    try:
+        known: dict[str, Any] = decode(connection.api.get(f"{PATH}/{campaign}").content)
+    except NotFound:
+        return None
+    return known
 
 
 def _confirm_name(name: str, typed: str | None) -> None:

@@ -7,14 +7,14 @@ there is moved aside, never removed.
 import json
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from campaignctl.cli.invocation import confirm, examples, invocation_of, new_app
-from campaignctl.errors import CampaignctlError, ConfigurationError, SchemaMismatch
+from campaignctl.errors import ConfigurationError, SchemaMismatch
 
 if TYPE_CHECKING:
     from campaignctl.adapters.directory_archive import Manifest
@@ -32,14 +32,19 @@ _NOTHING = frozenset({"lock"})
         "campaignctl restore /backups/campaignctl-friday.tar.gz --data-dir /var/lib/restored",
         "campaignctl restore /backups/campaignctl-friday.tar.gz --yes",
     )
-    + "\n\n\b\nEverything is as it was at the backup, also what was revoked or erased since: sessions, API keys,\n"
-    "members, campaigns. Events sent since are missing; send them again, and those in the backup count once.\n"
+    + "\n\n\b\nEverything is as it was at the backup, also what was revoked since: sessions, API keys, members. What\n"
+    "the replaced directory (or that of --erasures-from) has erased since is erased again before anything\n"
+    "answers it. Events sent since are missing; send them again, and those in the backup count once.\n"
 )
 def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="An archive made by campaignctl backup.")],
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", metavar="DIR", help="Where to; the configured one otherwise.")
+    ] = None,
+    erasures_from: Annotated[
+        Path | None,
+        typer.Option("--erasures-from", metavar="DIR", help="A data directory whose erasures hold too."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Replace a directory that is not empty without asking.")] = False,
@@ -65,10 +70,11 @@ def restore(
         if aside is not None:
             out.note(f"{target} is not empty: it goes to {aside}, and the backup of {manifest.made_at} takes its place")
             confirm(f"Replace {target}?", yes=yes)
-        body["pending"] = _restore(settings, file, manifest, target, aside)
-        if aside is not None:
-            body["erased_since"] = _erased_since(aside, target)
+        sources = [one for one in (target if aside is not None else None, erasures_from) if one is not None]
+        body |= _restore(settings, file, manifest, target, aside, sources)
     out.answer(json.dumps(body | {"dry_run": dry_run}).encode(), facts, items=None)
+    if body["erased_again"] or body["erased_events_again"]:
+        out.note("note: what was erased since the backup is erased again; a worker removes its rows when one starts")
     if body["erased_since"]:
         numbers = ", ".join(map(str, body["erased_since"]))
         out.warn("erased_since", f"erased since the backup, and back now: {numbers}; erase again: campaigns delete N")
@@ -86,6 +92,8 @@ def _body(manifest: "Manifest", file: Path, target: Path, aside: Path | None) ->
         "data_dir": str(target),
         "moved_aside_to": str(aside) if aside is not None else None,
         "pending": [],
+        "erased_again": [],
+        "erased_events_again": 0,
         "erased_since": [],
     }
 
@@ -122,11 +130,19 @@ def _holds_something(target: Path) -> bool:
     return target.exists() and any(entry.name not in _NOTHING for entry in target.iterdir())
 
 
-def _restore(settings: "Settings", file: Path, manifest: "Manifest", target: Path, aside: Path | None) -> list[str]:
-    """Answers the migrations that the restored stores lack."""
+def _restore(
+    settings: "Settings",
+    file: Path,
+    manifest: "Manifest",
+    target: Path,
+    aside: Path | None,
+    erasures_from: Sequence[Path],
+) -> dict[str, Any]:
+    """Answers the migrations that the restored stores lack, and what was erased again."""
     from campaignctl.adapters.data_directory import DataDirectory
     from campaignctl.adapters.directory_archive import extract_archive
     from campaignctl.cli.connection import own_directory
+    from campaignctl.cli.erasures_again import erase_again
 
     with own_directory(settings, "restore"):  # makes the directory, with nothing but the lock, when there is none
         if aside is None and _holds_something(target):
@@ -137,11 +153,12 @@ def _restore(settings: "Settings", file: Path, manifest: "Manifest", target: Pat
             # Held until the directory is in its place, so that nobody opens it before the old lock is given back.
             with DataDirectory(staged).lock(0, "restore"):
                 pending = _opened(settings.model_copy(update={"data_dir": staged}), manifest)
+                erased = erase_again(erasures_from, staged)
                 _exchange(staged, target, aside)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
-    return pending
+    return {"pending": pending, **erased}
 
 
 def _staging(target: Path) -> Path:
@@ -166,25 +183,6 @@ def _opened(settings: "Settings", manifest: "Manifest") -> list[str]:
                 "the stores in the archive are not those that its manifest tells of", hint="take another backup"
             )
     return [f"{plan.target} {one.number:04d} {one.name}" for plan in plans for one in plan.pending]
-
-
-def _erased_since(aside: Path, target: Path) -> list[int]:
-    """Campaigns that the replaced directory had erased and the backup still has.
-
-    They are told, not erased: the two directories need not be of one installation. None where either cannot be read,
-    for a damaged directory is what one restores over.
-    """
-    from campaignctl.adapters.clock import SystemClock
-    from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
-
-    with ExitStack() as stack:
-        replaced, restored = (SQLiteMetadata(path / "metadata.sqlite", SystemClock()) for path in (aside, target))
-        stack.callback(replaced.close)
-        stack.callback(restored.close)
-        try:
-            return sorted(replaced.erased_campaigns().keys() & set(restored.campaign_ids(None)))
-        except CampaignctlError:
-            return []
 
 
 def _exchange(staged: Path, target: Path, aside: Path | None) -> None:

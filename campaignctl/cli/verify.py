@@ -36,8 +36,9 @@ _LOOK_EVERY_S = 0.3
         "campaignctl verify --repair",
     )
     + "\n\n\b\nIt names holes (records of the log without a row), overlaps (rows that count something twice), drift\n"
-    "(sums that differ from the rows), rewinds and rows without a record. --repair has holes counted by the worker,\n"
-    "removes what is there twice, and re-aggregates the days concerned; all of it while everything runs.\n"
+    "(sums that differ from the rows), rows of what was erased, rewinds and rows without a record. --repair has holes\n"
+    "counted by the worker, removes what is there twice or was erased, and re-aggregates the days concerned; all\n"
+    "of it while everything runs.\n"
     "Exit code 1: something is wrong and not repaired. For the operator of the machine.\n"
 )
 def verify(
@@ -80,9 +81,12 @@ class _Found:
     """Stretches of the log that have holes: partition, start, end."""
     campaigns: dict[int, int] = field(default_factory=dict)
     """Campaigns with overlaps or drift, and their raw rows."""
+    erased: set[int] = field(default_factory=set)
+    """Campaigns of which something is there that was erased."""
 
     def add(self, findings: list[dict[str, Any]]) -> None:
         self.counts.update(finding["kind"] for finding in findings)
+        self.erased |= {finding["campaign_id"] for finding in findings if finding["kind"] == "erased"}
         self.shown += findings[: _SHOWN_FINDINGS - len(self.shown)]
 
 
@@ -120,6 +124,8 @@ class _Verifier:
         if done["filled"]:
             self._wait_until_applied()
             self._fill(found, directly=True)
+        for campaign_id in sorted(found.erased):
+            self._remove_erased(campaign_id, done)
         for campaign_id, raw_rows in found.campaigns.items():
             self._mend_campaign({"campaign_id": campaign_id, "raw_rows": raw_rows} | self._since, done)
         return done
@@ -151,7 +157,7 @@ class _Verifier:
 
     def _mend_campaign(self, campaign: dict[str, Any], done: dict[str, Any]) -> None:
         findings = self._post("campaign", campaign)["findings"]
-        days = sorted(finding["day"] for finding in findings)
+        days = sorted(finding["day"] for finding in findings if finding["day"] is not None)
         if not days:
             return
         if any(finding["kind"] == "overlap" for finding in findings):
@@ -169,6 +175,13 @@ class _Verifier:
         job_id = decode(started)["job_id"]
         wait_for(self._invocation, self._connection, job_id, _APPLIED_WITHIN_S)
         done["jobs"].append(job_id)
+
+    def _remove_erased(self, campaign_id: int, done: dict[str, Any]) -> None:
+        from campaignctl.cli.job_wait import wait_for
+
+        for job_id in self._post("erased", {"campaign_id": campaign_id})["jobs"]:
+            wait_for(self._invocation, self._connection, job_id, _APPLIED_WITHIN_S)
+            done["jobs"].append(job_id)
 
     def _wait_until_applied(self) -> None:
         """Return when the worker has applied what the log has now."""

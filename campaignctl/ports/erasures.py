@@ -7,6 +7,7 @@ from typing import Protocol
 
 from campaignctl.domain.erased_events import EventErasure
 from campaignctl.domain.jobs import Job
+from campaignctl.ports.reports import NativeCampaign
 
 
 class ErasureLookup(Protocol):
@@ -18,6 +19,10 @@ class ErasureLookup(Protocol):
         """Every erasure of single events by its number, for ever, without those whose numbers are known."""
         ...
 
+    def erasing(self) -> set[int]:
+        """The campaigns of which a job is still to remove something."""
+        ...
+
 
 class ErasureStore(ErasureLookup, Protocol):
     def erase_campaign(self, campaign_id: int, erased_by: int | None, /) -> Job | None:
@@ -25,6 +30,16 @@ class ErasureStore(ErasureLookup, Protocol):
 
         All in one transaction, which also keeps for ever that the campaign was erased. None when there is no such
         campaign.
+        """
+        ...
+
+    def erase_campaign_again(
+        self, campaign_id: int, organization_id: int | None, erased_by: int | None, /, *, only_failed: bool
+    ) -> Job | None:
+        """Queue another job that removes the rows of a campaign that is erased; the one under way, if there is one.
+
+        None when the campaign is not erased, or another organization's (None: any will do), and with ``only_failed``
+        unless the last job has failed.
         """
         ...
 
@@ -68,6 +83,10 @@ class RemovalStore(Protocol):
 
     def remove_campaign(self, campaign_id: int, /) -> None:
         """Remove every row of the campaign; done when it returns. What lands later stays."""
+        ...
+
+    def report_slices_of(self, natives: Collection[NativeCampaign], /) -> int:
+        """How many versions of slices are there of native campaigns, all of one organization."""
         ...
 
     def traces_of_events(self, campaign_id: int, digests: Collection[bytes], /) -> EventTraces:

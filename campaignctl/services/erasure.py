@@ -6,7 +6,7 @@ removal finds all there will be. What the log keeps goes with the log's own rete
 campaign's and leaves nothing behind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.erasures import CampaignRows, ErasureStore, RemovalStore
 from campaignctl.ports.event_log import EventLog
+from campaignctl.ports.reports import NativeCampaign
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.erasure_wait import AppliedWait
 from campaignctl.services.insights import InsightService
@@ -53,15 +54,34 @@ class ErasureService:
         self.retention = retention
 
     def erase(self, campaign_id: int, actor: Actor) -> Erasure:
-        """Forget the campaign now, and have its rows removed. ``NotFound``, ``Forbidden`` below admin."""
-        self._campaigns.get(campaign_id, actor)
-        actor.require(Role.ADMIN)
+        """Forget the campaign now, and have its rows removed. ``NotFound``, ``Forbidden`` below admin.
+
+        Of a campaign that is forgotten already, the job that failed to remove its rows is started again.
+        """
         remains_until = self.retention.remains_until(self._clock.now())  # first: nothing may fail afterwards
+        try:
+            self._campaigns.get(campaign_id, actor)
+        except NotFound:
+            job = self._again(campaign_id, actor, only_failed=True) if actor.role is Role.ADMIN else None
+            if job is None:
+                raise
+            return Erasure(job, remains_until)
+        actor.require(Role.ADMIN)
         job = self._metadata.erase_campaign(campaign_id, actor.user_id)
         if job is None:
             raise NotFound(f"there is no campaign {campaign_id}")
         self._insights.forget_campaign(campaign_id)
         return Erasure(job, remains_until)
+
+    def again(self, campaign_id: int, actor: Actor) -> Job | None:
+        """Remove what has landed of an erased campaign since; None when there is no such campaign."""
+        actor.require(Role.ADMIN)
+        return self._again(campaign_id, actor, only_failed=False)
+
+    def _again(self, campaign_id: int, actor: Actor, *, only_failed: bool) -> Job | None:
+        return self._metadata.erase_campaign_again(
+            campaign_id, actor.organization_id, actor.user_id, only_failed=only_failed
+        )
 
 
 class LogRetention:
@@ -98,13 +118,22 @@ class EraseHandler:
             context.checkpoint(state={"removed": _shown(self._rows.rows_of_campaign(campaign_id))})
         self._rows.remove_campaign(campaign_id)
         context.checkpoint(Progress(_TABLES, _TABLES, _UNIT))
+        natives = _natives(job)
         receipt = {
             "campaign_id": campaign_id,
             "erased_at": _text(job.created_at),
             "removed": context.state["removed"],
+            "stays": {"native_campaigns": len(natives), "report_slices": self._rows.report_slices_of(natives)},
             "remains_until": self._retention.remains_until(job.created_at),
         }
         return JobResult(JobStatus.SUCCEEDED, receipt)
+
+
+def _natives(job: Job) -> list[NativeCampaign]:
+    """What the campaign had claimed: reports of it are the account's."""
+    named = job.params.get("native_campaigns", ())
+    claims = named if isinstance(named, Sequence) else ()
+    return [NativeCampaign(organization_id=job.organization_id or 0, **claim) for claim in claims]
 
 
 def _shown(rows: CampaignRows) -> dict[str, object]:

@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from campaignctl.domain.campaigns import Campaign
-from campaignctl.domain.erased_events import event_digest
+from campaignctl.domain.erased_events import EventErasure, event_digest
 from campaignctl.domain.fields import FieldReader
-from campaignctl.domain.jobs import JobKind, JobStatus, Progress
+from campaignctl.domain.jobs import Job, JobKind, JobStatus, Progress
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import CampaignctlError, FieldError, InvalidInput, NotFound
 from campaignctl.ports.clock import Clock
@@ -33,6 +33,7 @@ _MAX_REASON = 500
 _MEMBERS = ("event_ids", "reason", "dry_run")
 _LOOK_EVERY_S = 0.2
 _UNIT = "steps"
+_AGAIN = "verify --repair"
 _APPLIED, _REMOVED, _STEPS = 1, 2, 3
 _EPOCH = date(1970, 1, 1)
 
@@ -132,6 +133,20 @@ class EventErasureService:
         if job is None:
             raise NotFound(f"there is no campaign {campaign_id}")
         return Erasure(job, remains_until)
+
+    def again(self, campaign_id: int, actor: Actor) -> list[Job]:
+        """Remove what has landed of the campaign's erased events since; a job for each erasure that needs it."""
+        self.demand(campaign_id, actor)
+        jobs = []
+        for erasure in self._metadata.erased_events().values():
+            if erasure.campaign_id == campaign_id and self._is_there(erasure):
+                job = self._metadata.erase_events(campaign_id, erasure.digests, _AGAIN, actor.user_id)
+                jobs += [] if job is None else [job]
+        return jobs
+
+    def _is_there(self, erasure: EventErasure) -> bool:
+        traces = self._rows.traces_of_events(erasure.campaign_id, erasure.digests)
+        return bool(traces.events or traces.conflicts)
 
 
 class EraseEventsHandler:

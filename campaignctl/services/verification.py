@@ -7,6 +7,8 @@
 - An *overlap* is an event that counts twice: two rows of one record, or two rows that the rules of deduplication call
   one event. The later row is removed.
 - *Drift* is a rollup that differs from its raw rows; a re-aggregation of those days mends it.
+- What is *erased* and there: a worker that was frozen during an erasure may land rows after the job has removed what
+  there was. The job is done again.
 - A *rewind* is a group or a log that was set back behind what has been applied, a *foreign row* one at an offset of the
   log where no record is.
 
@@ -25,6 +27,7 @@ from campaignctl.domain.dedup_window import DedupWindow
 from campaignctl.errors import InvalidInput, Unavailable
 from campaignctl.ports.analytics import EventRows, EventStore, OffsetRange
 from campaignctl.ports.clock import Clock
+from campaignctl.ports.erasures import RemovalStore
 from campaignctl.ports.event_log import EventLog, NewRecord, OffsetLost, RecordBatch, Topic
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
 from campaignctl.ports.verification import RepeatedRow, VerificationStore
@@ -46,7 +49,7 @@ class Finding:
     """One thing that is wrong."""
 
     kind: str
-    """``hole``, ``overlap``, ``drift``, ``rewind`` or ``foreign_row``."""
+    """``hole``, ``overlap``, ``drift``, ``erased``, ``rewind`` or ``foreign_row``."""
     message: str
     campaign_id: int | None = None
     event_id: str | None = None
@@ -106,6 +109,7 @@ class VerificationService:
         self,
         store: EventStore,
         rows: VerificationStore,
+        erased_rows: RemovalStore,
         event_log: EventLog,
         letters: DeadLetters,
         metadata: CampaignFactsStore,
@@ -119,6 +123,7 @@ class VerificationService:
     ) -> None:
         self._store = store
         self._rows = rows
+        self._erased_rows = erased_rows
         self._event_log = event_log
         self._letters = letters
         self._metadata = metadata
@@ -132,11 +137,16 @@ class VerificationService:
     def plan(self, campaign_id: int | None, since_us: int | None) -> Plan:
         """What there is to look at, and what can be told at once."""
         reaches, findings = self.reaches(since_us)
+        erased_campaigns = self._metadata.erased_campaigns()
+        erasing = self._metadata.erasing()  # before the rows: of those that are not in it the job had ended by then
         raw_rows = dict(self._rows.raw_rows_by_campaign())
+        left_of_erased = {one: raw_rows.pop(one) for one in erased_campaigns if one in raw_rows}
         if campaign_id is not None:
-            raw_rows = {campaign_id: raw_rows.get(campaign_id, 0)}
-        for erased in self._metadata.erased_campaigns():  # what is left of one is being removed, table by table
-            raw_rows.pop(erased, None)
+            raw_rows = {} if campaign_id in erased_campaigns else {campaign_id: raw_rows.get(campaign_id, 0)}
+        for erased, left in left_of_erased.items():
+            if campaign_id in (None, erased) and erased not in erasing:  # else it is being removed, table by table
+                said = f"{left} rows of the erased campaign, or its sums, are there"
+                findings.append(Finding("erased", said, campaign_id=erased))
         return Plan(reaches, raw_rows, findings)
 
     def reaches(self, since_us: int | None) -> tuple[list[Reach], list[Finding]]:
@@ -196,12 +206,23 @@ class VerificationService:
             )
             for row, kept in self._surplus(campaign_id, since_us, raw_rows)
         ]
+        findings += self._erased_events(campaign_id)
         drift = self._drift(campaign_id, since_us)
         if drift:  # rows that land at this very moment are in one table before the other
             self._clock.sleep(_SETTLE_S)
             again = self._drift(campaign_id, since_us)
             drift = [one for one in drift if one in again]
         return findings + drift
+
+    def _erased_events(self, campaign_id: int) -> list[Finding]:
+        """What is there of events that were erased, unless a job is about to remove it."""
+        erasures = [one for one in self._metadata.erased_events().values() if one.campaign_id == campaign_id]
+        if not erasures or campaign_id in self._metadata.erasing():
+            return []
+        traces = [self._erased_rows.traces_of_events(campaign_id, one.digests) for one in erasures]
+        rows = sum(one.events + one.conflicts for one in traces)
+        said = f"{rows} rows and conflicts of erased events are there"
+        return [Finding("erased", said, campaign_id=campaign_id)] if rows else []
 
     def fill(self, partition: int, offsets: Sequence[int], *, directly: bool) -> int:
         """Fill those of the offsets that are holes; answers how many.

@@ -35,8 +35,9 @@ _PLAN = {
         " letters and earlier jobs, its native campaigns can be claimed again, and later events of it are"
         " `unknown_campaign`. The job removes its rows; its result is the receipt: what was `removed`, and what the"
         " event log and the dead letters keep until when (`remains_until`; null: for ever) without ever counting or"
-        " showing it. What the platforms report of its native campaigns belongs to the account and stays. The"
-        " campaign's number is never given again. An erasure cannot be cancelled.",
+        " showing it. Asked again after the job has failed, it starts another one. What the platforms report of its"
+        " native campaigns belongs to the account and stays (`stays`). The campaign's number is never given again. An"
+        " erasure cannot be cancelled.",
         params=(CAMPAIGN_ID,),
         answers={202: JOB_ACCEPTED},
         problems=(404,),

@@ -88,6 +88,16 @@ def surplus(call: Call) -> Response:
     return call.answer({"removed": removed})
 
 
+@serves(router, _operation("/erased", "removeErased", "Remove again what was erased"))
+def erased(call: Call) -> Response:
+    campaign_id = _Asked(call, ("campaign_id",)).campaign_id
+    if campaign_id is None:
+        raise InvalidInput.of("campaign_id", "is required")
+    job = call.app.erasure.again(campaign_id, call.actor)
+    jobs = call.app.event_erasure.again(campaign_id, call.actor) if job is None else [job]
+    return call.answer({"jobs": [one.id for one in jobs]})
+
+
 class _Asked:
     """The body; raises ``InvalidInput`` for a wrong or unknown member, ``Forbidden`` for anybody else."""
 

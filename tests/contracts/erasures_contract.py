@@ -6,7 +6,7 @@ import pytest
 
 from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, PlatformLink
 from campaignctl.domain.erased_events import EventErasure, event_digest
-from campaignctl.domain.jobs import Job, JobKind, JobStatus
+from campaignctl.domain.jobs import Job, JobError, JobKind, JobStatus
 from campaignctl.domain.platforms import Platform
 from campaignctl.ports.jobs import JobFilter, LeaseState, NewJob
 from campaignctl.ports.metadata import IdempotencyScope, MetadataStore, StoredAnswer
@@ -77,6 +77,38 @@ class ErasuresContract:
         metadata.erase_campaign(campaign.id, None)
         kept = {number: metadata.claim_key(scope, "body", 60, 3_600) for number, scope in scopes.items()}
         assert [number for number, held in kept.items() if held is None] == [campaign.id]
+
+    def test_a_failed_erasure_is_begun_again(
+        self, harness: Harness, metadata: MetadataStore, organization: int
+    ) -> None:
+        campaign = self.made(metadata, organization)
+        job = metadata.erase_campaign(campaign.id, None)
+        assert job is not None
+        native = {"platform": "meta", "account_id": "1", "level": "campaign", "native_id": "77"}
+        assert job.params == {"native_campaigns": [native]}
+        assert metadata.erasing() == {campaign.id}
+        assert metadata.erase_campaign_again(campaign.id, None, 3, only_failed=True) is None
+        assert metadata.erase_campaign_again(campaign.id, None, 3, only_failed=False) == job
+        metadata.claim_job([JobKind.ERASE], "me", 30.0)
+        metadata.finish_job(job.id, "me", JobStatus.FAILED, None, JobError("gave_up", "too often"))
+        assert metadata.erasing() == set()
+        assert metadata.erase_campaign_again(campaign.id, organization + 1, 3, only_failed=True) is None
+        stores = [metadata, harness.open(), harness.open()]
+        done = at_once(
+            [
+                lambda store=store: store.erase_campaign_again(campaign.id, organization, 3, only_failed=True)
+                for store in stores
+            ]
+        )
+        assert sum(one is not None for one in done) == 1
+        (again,) = (one for one in done if one is not None)
+        assert (again.params, again.created_by, again.status) == (job.params, 3, JobStatus.QUEUED)
+        metadata.claim_job([JobKind.ERASE], "me", 30.0)
+        metadata.finish_job(again.id, "me", JobStatus.SUCCEEDED, {}, None)
+        assert metadata.erase_campaign_again(campaign.id, None, 3, only_failed=True) is None
+        assert metadata.erase_campaign_again(campaign.id, None, 3, only_failed=False) is not None
+        assert metadata.erase_campaign_again(campaign.id + 1, None, 3, only_failed=False) is None
+        assert metadata.erase_campaign_again(10**30, None, 3, only_failed=False) is None
 
     def test_erased_events_are_known_by_their_digests(
         self, harness: Harness, metadata: MetadataStore, organization: int

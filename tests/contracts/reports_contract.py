@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -123,6 +124,18 @@ class ReportsContract:
         assert store.last_fetches([], None) == {}
         assert store.landed_reports(OffsetRange(TOPIC, PARTITION, 0, 100)) == (frozenset(), frozenset())
         tell(store)
+
+    def test_versions_of_slices_are_counted_by_native_campaign(self, harness: Harness) -> None:
+        store = harness.open()
+        told = (a_slice(WHOLE), a_slice(WHOLE, at_us=6), a_slice(WHOLE, native_id="b"), covering())
+        tell(
+            store,
+            *records(*told),
+            *records(a_slice(WHOLE), account=ReportedAccount(2, Platform.META, "123", "EUR", "Europe/Berlin"), first=9),
+        )
+        assert [store.report_slices_of(natives) for natives in ([A], [A, B], [], [replace(A, native_id="c")])] == [
+            2, 3, 0, 0
+        ]  # fmt: skip
 
     def test_a_version_replaces_the_one_before_it_whole(self, harness: Harness) -> None:
         store = harness.open()

@@ -1,13 +1,21 @@
 """``backup`` and ``restore`` of a data directory: nothing lost, nothing doubled, nothing replaced unasked."""
 
 import json
+import sqlite3
 import tarfile
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from campaignctl.adapters.clock import SystemClock
+from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
+from campaignctl.cli.erasures_again import erase_again
+from campaignctl.domain.campaigns import CampaignDraft
+from campaignctl.domain.erased_events import event_digest
+from campaignctl.services.schema import SchemaService
 from tests.e2e.test_cli_embedded import DAYS, Cli, event
 
 ARCHIVE = "kept.tar.gz"
@@ -93,9 +101,13 @@ def test_a_directory_is_replaced_only_when_asked_to_and_is_kept(cli: Cli) -> Non
     assert len(at(cli, done["moved_aside_to"]).json("campaigns", "list")["items"]) == 2
 
 
-def test_what_was_erased_stays_erased_or_is_told(cli: Cli) -> None:
+def test_what_was_erased_stays_erased(cli: Cli) -> None:
     started(cli, 10)
+    cli.run("campaigns", "create", "--name", "Autumn")
+    cli.run("events", "send", "-", "--wait", "--as", "2", stdin=lines(0, 10))
     cli.run("backup", "before.tar.gz")
+    erased = json.loads(event(3))["event_id"]
+    cli.run("events", "erase", "--campaign", "2", "--event-id", erased, "--yes")
     cli.run("campaigns", "delete", "1", "--yes", "--wait")
     cli.run("backup", "after.tar.gz")
     cli.run("restore", "after.tar.gz", "--data-dir", "elsewhere")
@@ -104,8 +116,54 @@ def test_what_was_erased_stays_erased_or_is_told(cli: Cli) -> None:
     sent, _ = restored.run("events", "send", "-", "-o", "json", code=6, stdin=lines(0, 10))
     assert json.loads(sent)["rejected"] == {"unknown_campaign": 10}
     done, said = cli.run("restore", "before.tar.gz", "--yes", "-o", "json")
-    assert json.loads(done)["erased_since"] == [1]
-    assert "warning[erased_since]" in said
+    body = json.loads(done)
+    assert (body["erased_again"], body["erased_events_again"], body["erased_since"]) == ([1], 1, [])
+    assert "erased again" in said
+    cli.run("insights", "--campaign", "1", *DAYS, code=5)
+    cli.run("events", "send", "-", "--wait", "--as", "2", stdin=lines(0, 10))  # a worker runs
+    for job in cli.json("jobs", "list")["items"]:
+        assert cli.json("jobs", "wait", str(job["job_id"]))["status"] == "succeeded"
+    found = json.loads(cli.run("insights", "--campaign", "2", *DAYS, "-o", "json")[0])["totals"]
+    assert found["clicks"] == 9
+    cli.run("verify")
+
+
+def metadata(directory: Path, *campaigns: str) -> SQLiteMetadata:
+    directory.mkdir(exist_ok=True)
+    opened = SQLiteMetadata(directory / "metadata.sqlite", SystemClock())
+    SchemaService([opened]).apply(5)
+    if campaigns:
+        organization = opened.ensure_organization("Ads")
+        for name in campaigns:
+            opened.add_campaign(organization, CampaignDraft(name=name))
+    return opened
+
+
+def copied(directory: Path, to: Path) -> Path:
+    to.mkdir()
+    with closing(sqlite3.connect(directory / "metadata.sqlite")) as whole:
+        whole.execute("VACUUM INTO ?", (str(to / "metadata.sqlite"),))
+    return to
+
+
+def test_what_is_erased_again_is_of_the_same_installation(tmp_path: Path) -> None:
+    with closing(metadata(tmp_path / "here", "Spring", "Autumn")) as here:
+        kept, older = (copied(tmp_path / "here", tmp_path / name) for name in ("kept", "older"))
+        with closing(sqlite3.connect(older / "metadata.sqlite")) as made_older:
+            made_older.execute("DROP TABLE event_erasures")
+        here.erase_campaign(1, None)
+        here.erase_events(2, [event_digest(2, "a"), event_digest(2, "b")], "", None)
+    with closing(metadata(tmp_path / "elsewhere", "Spring", "Autumn")) as elsewhere:
+        elsewhere.erase_campaign(2, None)
+    places = [tmp_path / "none", tmp_path / "elsewhere", tmp_path / "here"]
+    nothing = {"erased_again": [], "erased_events_again": 0, "erased_since": []}
+    assert erase_again(places[:2], kept) == nothing
+    assert erase_again(places, older) == nothing | {"erased_since": [1]}
+    assert erase_again(places, kept) == nothing | {"erased_again": [1], "erased_events_again": 2}
+    assert erase_again(places, kept) == nothing
+    with closing(metadata(kept)) as restored:
+        assert restored.campaign_ids(None) == [2]
+        assert restored.erasing() == {1, 2}
 
 
 def test_an_open_directory_is_left_alone(cli: Cli) -> None:

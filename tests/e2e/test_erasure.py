@@ -1,5 +1,6 @@
 """Erasing a campaign: nothing answers it from then on, its rows go, and nothing brings it back."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from campaignctl.cli.app import run
-from campaignctl.domain.jobs import JobKind, JobStatus
+from campaignctl.domain.jobs import JobError, JobKind, JobStatus
 from campaignctl.errors import Unavailable
 from campaignctl.ports.event_log import NewRecord
 from campaignctl.services.erasure import EraseHandler
@@ -206,6 +207,55 @@ def test_a_verification_meanwhile_finds_nothing_wrong(rest: Rest, user: User) ->
         assert (plan.findings, plan.raw_rows) == ([], {})
         for reach in plan.reaches:
             assert verification.check_log(reach.partition, reach.start, reach.end, asked).findings == []
+
+
+def test_a_job_that_failed_is_started_again_by_the_same_request(rest: Rest, user: User) -> None:
+    app = rest.app
+    with working(app):
+        gone = made(user, platforms=[LINK])
+    path = erase(user, gone)
+    claimed = app.metadata.claim_job([JobKind.ERASE], "fails", 30.0)
+    assert claimed is not None
+    app.metadata.finish_job(claimed.id, "fails", JobStatus.FAILED, None, JobError("gave_up", "it was tried too often"))
+    problem(rest.user().ask("DELETE", f"/campaigns/{gone}"), 404)  # another organization
+    problem(rest.member(user, "operator").ask("DELETE", f"/campaigns/{gone}"), 404)
+    again = erase(user, gone)
+    assert again != path
+    problem(user.ask("DELETE", f"/campaigns/{gone}"), 404)  # it is under way
+    with working(app):
+        done = ended(user, again)
+    assert (done["status"], done["result"]["removed"]["events"]) == (JobStatus.SUCCEEDED, 20)
+    assert done["result"]["stays"] == {"native_campaigns": 1, "report_slices": 0}
+    problem(user.ask("DELETE", f"/campaigns/{gone}"), 404)
+
+
+def test_rows_that_land_after_the_job_are_found_and_removed(
+    rest: Rest, user: User, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker lands them that was frozen meanwhile."""
+    monkeypatch.setenv("CA_TOKEN", OPERATOR_TOKEN)
+    with working(rest.app), running(rest.app) as (url, _):
+        gone, kept = made(user), made(user)
+        for path in (f"/campaigns/{kept}/events/erase",):
+            job = user.ask("POST", path, json={"event_ids": ["e3", "e4"]}).json()
+        assert ended(user, f"/jobs/{job['job_id']}")["status"] == "succeeded"
+        ended(user, erase(user, gone))
+        sums = insights(user, kept).json()["totals"]
+        with rest.app.analytics._clients.writer() as client:
+            for campaign_id, event_id in ((gone, "x"), (kept, "e3")):
+                client.command(
+                    "INSERT INTO events (event_id, campaign_id, event_time, day, platform, clicks, ktopic, koff) VALUES"
+                    f" ('{event_id}', {campaign_id}, '2026-11-01 12:00:00', '2026-11-01', 'meta', 1, 1, 1)"
+                )
+        assert run(["--api", url, "verify", "-o", "json"]) == 1
+        body = json.loads(capsys.readouterr().out)
+        assert body["found"] == {"erased": 2}
+        assert {one["campaign_id"] for one in body["findings"]} == {gone, kept}
+        assert run(["--api", url, "verify", "--repair", "-o", "json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["repair"]["jobs"]) == 2
+        assert not rest.app.analytics.rows_of_campaign(gone)
+        rest.app.metadata.bump_data_versions([kept])
+        assert insights(user, kept).json()["totals"] == sums
 
 
 def test_an_erasure_cannot_be_cancelled(rest: Rest, user: User) -> None:

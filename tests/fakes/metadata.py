@@ -60,6 +60,10 @@ class FakeCampaigns:
         self._check()
         return {number: one for number, one in self.event_erasures.items() if number not in known}
 
+    def erasing(self) -> set[int]:
+        self._check()
+        return set()
+
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         found = self.campaign_facts(campaign_ids)
         self.claimed |= set(found)

@@ -6,6 +6,7 @@ from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.sql_files import load_statements
 from campaignctl.ports.erasures import CampaignRows, EventTraces
+from campaignctl.ports.reports import NativeCampaign
 
 _SQL = load_statements("clickhouse", "queries", "erasure.sql")
 # A whole campaign is read: its key does not lead to ids.
@@ -28,6 +29,20 @@ class ErasedRows:
         for statement in ("remove_events", "remove_rollup", "remove_conflicts"):
             with store_failures(), self._clients.writer() as client:
                 client.command(_SQL[statement], parameters={"campaign": campaign_id})
+
+    def report_slices_of(self, natives: Collection[NativeCampaign], /) -> int:
+        if not natives:
+            return 0
+        wanted: dict[str, object] = {
+            "organization": next(iter(natives)).organization_id,
+            "platforms": [one.platform for one in natives],
+            "accounts": [one.account_id for one in natives],
+            "levels": [one.level for one in natives],
+            "natives": [one.native_id for one in natives],
+        }
+        with store_failures():
+            table = self._clients.read(_SQL["report_slices_of"], wanted)
+        return int(table.integers("slices")[0])
 
     def traces_of_events(self, campaign_id: int, digests: Collection[bytes], /) -> EventTraces:
         with store_failures():

@@ -39,7 +39,7 @@ class JobTables(Tables):
         if not is_id(job_id):
             return None
         with self._database.reading() as tx:
-            return _found(tx, job_id)
+            return found_job(tx, job_id)
 
     def list_jobs(self, wanted: JobFilter, before_id: int | None, limit: int, /) -> list[Job]:
         if wanted.campaign_id is not None and not is_id(wanted.campaign_id):
@@ -122,7 +122,7 @@ class JobTables(Tables):
         with self._database.writing() as tx:
             if not tx.run("cancel_queued_job", job_id=job_id, now_us=self._now_us()):
                 tx.run("ask_job_to_stop", job_id=job_id)
-            return _found(tx, job_id)
+            return found_job(tx, job_id)
 
     def _hold(self, tx: Transaction, job_id: int, owner: str, lease_s: float) -> Job | None:
         now_us = self._now_us()
@@ -153,7 +153,7 @@ def _wanted(new: NewJob) -> dict[str, Value]:
     }
 
 
-def _found(tx: Transaction, job_id: int) -> Job | None:
+def found_job(tx: Transaction, job_id: int) -> Job | None:
     row = tx.one("fetch_job", job_id=job_id)
     return None if row is None else _job(row)
 

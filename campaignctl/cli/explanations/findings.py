@@ -23,6 +23,11 @@ TOLD = {
         "Less than 1 GiB or 5 % is free.",
         "free space there, or move data_dir to a larger disk",
     ),
+    "erased": (
+        "Rows of an erased campaign, or of erased events, are there.",
+        "A worker that was frozen during the erasure landed them afterwards, or the analytics store was restored.",
+        _VERIFY,
+    ),
     "foreign_row": (
         "A row names an offset of the log at which there is no record.",
         "Something else wrote to the store, or log and store are of different times.",

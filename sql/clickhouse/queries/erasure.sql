@@ -52,3 +52,12 @@ ALTER TABLE event_conflicts DELETE
 WHERE campaign_id = {campaign:UInt64}
     AND hex(SHA256(concat(toString(campaign_id), ':', event_id))) IN {digests:Array(String)}
 SETTINGS mutations_sync = 2;
+
+-- report_slices_of
+-- Of native campaigns of one organization, four arrays side by side.
+WITH arrayJoin(arrayZip({platforms:Array(String)}, {accounts:Array(String)}, {levels:Array(String)},
+    {natives:Array(String)})) AS wanted
+SELECT toInt64(count()) AS slices FROM report_slices
+WHERE organization_id = {organization:UInt64}
+    AND (toString(platform), account_id, toString(level), native_id)
+        IN (SELECT wanted.1, wanted.2, wanted.3, wanted.4);

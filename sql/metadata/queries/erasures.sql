@@ -30,3 +30,18 @@ SELECT job_id, campaign_id, digests, erased_at_us FROM event_erasures WHERE job_
 -- remove_event_erasures
 -- They went with their campaign.
 DELETE FROM event_erasures WHERE campaign_id = :campaign_id;
+
+-- fetch_claims_of_campaign
+SELECT DISTINCT platform, account_key AS account_id, level, native_key AS native_id FROM native_claims
+WHERE campaign_id = :campaign_id
+ORDER BY platform, account_id, level, native_id;
+
+-- fetch_erasure
+SELECT campaign_id, organization_id, job_id FROM erasures WHERE campaign_id = :campaign_id;
+
+-- set_erasure_job
+UPDATE erasures SET job_id = :job_id WHERE campaign_id = :campaign_id;
+
+-- fetch_campaigns_being_erased
+SELECT DISTINCT campaign_id FROM jobs
+WHERE kind IN ('erase', 'erase_events') AND status IN ('queued', 'running') AND campaign_id IS NOT NULL;
