@@ -18,6 +18,7 @@ from campaignctl.services.erasure import ErasureService
 from campaignctl.services.event_erasure import EventErasureService
 from campaignctl.services.event_export import EventExportService
 from campaignctl.services.event_intake import EventIntake
+from campaignctl.services.explanation import ExplanationService
 from campaignctl.services.fetch_accounts import AccountFetcher
 from campaignctl.services.fetching import FetchService
 from campaignctl.services.freshness import FreshnessService
@@ -100,6 +101,7 @@ class App:
     freshness: FreshnessService
     restatements: RestatementService
     reconciliation: ReconciliationService
+    explanation: ExplanationService
     pacing: PacingService
     unmapped: UnmappedService
     health: HealthService

@@ -70,3 +70,20 @@ def ad_platforms(settings: "Settings", clock: "Clock", keep: "Callable[[AccountA
 
     clients = {Platform.META: meta, Platform.GOOGLE: google, Platform.LINKEDIN: linkedin, Platform.TIKTOK: tiktok}
     return LazyPlatforms(clients)
+
+
+def definition_actions(settings: "Settings") -> Callable[[str], tuple[str, ...] | None]:
+    """Tells what a version of a definition of conversions adds up, as far as it is known here."""
+
+    def told(version: str) -> tuple[str, ...] | None:
+        from campaignctl.adapters.ad_platforms.definitions import actions_of
+
+        sections = {
+            Platform.META: settings.meta,
+            Platform.GOOGLE: settings.google,
+            Platform.LINKEDIN: settings.linkedin,
+            Platform.TIKTOK: settings.tiktok,
+        }
+        return actions_of(version, {name.value: one.conversion_actions for name, one in sections.items()})
+
+    return told

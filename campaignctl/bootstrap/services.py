@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.bootstrap.app import App, check_schema, limits_of, topics_of
 from campaignctl.bootstrap.keys import jwt_key_of
+from campaignctl.bootstrap.platforms import definition_actions
 from campaignctl.bootstrap.stores import Stores
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.access import AccessService
@@ -19,6 +20,7 @@ from campaignctl.services.erasure import ErasureService, LogRetention
 from campaignctl.services.event_erasure import EventErasureService
 from campaignctl.services.event_export import EventExportService
 from campaignctl.services.event_intake import EventIntake
+from campaignctl.services.explanation import ExplanationService
 from campaignctl.services.fetch_accounts import AccountFetcher
 from campaignctl.services.fetching import FetchService
 from campaignctl.services.freshness import FreshnessService
@@ -146,6 +148,9 @@ def build_app(
         lag=lag,
         freshness=FreshnessService(analytics, analytics, metadata, clock),
         reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=rules),
+        explanation=ExplanationService(
+            analytics, metadata, cache, clock, rules=rules, definition_actions=definition_actions(settings)
+        ),
         pacing=PacingService(campaigns, insights, clock),
         unmapped=UnmappedService(analytics, metadata),
         restatements=RestatementService(analytics, metadata, clock, lookback_days=settings.lookback_days),

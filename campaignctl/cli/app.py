@@ -75,7 +75,7 @@ COMMANDS = (
     Entry("restore", "campaignctl.cli.restore", "Put the embedded stores back as a backup has them.", _MANAGE),
     Entry("login", "campaignctl.cli.login", "Sign in to a server and keep the session.", _MANAGE),
     Entry("doctor", "campaignctl.cli.doctor", "Look the whole installation over, and say what to do.", _HELP),
-    Entry("explain", "campaignctl.cli.explain", "Say what a code means, why it happens and what to do.", _HELP),
+    Entry("explain", "campaignctl.cli.explain", "Say where a number comes from, or what a code means.", _HELP),
     Entry("context", "campaignctl.cli.context", "Name servers, and choose the one to work on.", _MANAGE),
     Entry("config", "campaignctl.cli.config", "Show the effective configuration, or check a file.", _HELP),
     Entry("completions", "campaignctl.cli.completions", "Print the completion script of a shell.", _HELP),

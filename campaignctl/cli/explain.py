@@ -1,17 +1,22 @@
-"""``campaignctl explain``: what a code means, why it happens and what to do."""
+"""``campaignctl explain``: where a number comes from, what a metric is, and what a code means."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from campaignctl.cli.formats import Format
-from campaignctl.cli.invocation import examples, invocation_of, new_app
-from campaignctl.errors import NotFound
+from campaignctl.cli.insights import METRICS
+from campaignctl.cli.invocation import examples, invocation_of, new_app, words
+from campaignctl.cli.restatements import Platforms
+from campaignctl.errors import FieldError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from campaignctl.cli.explanations import Page
-    from campaignctl.cli.output import Table
+    from campaignctl.cli.invocation import Invocation
+    from campaignctl.cli.output import Output, Table
 
 app = new_app()
 
@@ -26,6 +31,10 @@ def _codes() -> list[str]:
 
 @app.command(
     epilog=examples(
+        "campaignctl explain --campaign 42 --date 2026-10-03 --metric spend",
+        "campaignctl explain --campaign 42 --date 2026-10-03 --metric cpc --platform meta --region US",
+        "campaignctl explain --campaign 42 --date 2026-10-03 --metric spend --sql",
+        "campaignctl explain --metric conversions",
         "campaignctl explain not_yet_visible",
         "campaignctl explain 7",
         "campaignctl explain",
@@ -37,9 +46,115 @@ def explain(
         str | None,
         typer.Argument(metavar="CODE", autocompletion=_codes, help="As an answer or a message names it; all without."),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=words(*METRICS), metavar="NAME", help="The metric or ratio; alone: what it is and counts."
+        ),
+    ] = None,
+    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="The campaign of the number.")] = None,
+    date: Annotated[str | None, typer.Option(metavar="DATE", help="The day of the number, YYYY-MM-DD.")] = None,
+    platform: Platforms = None,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="R", help="US (also US-CA) or US-CA (only itself).")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="IANA zone (default: the campaign's).")] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="Default: the campaign's.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=words("auto", "stream", "report"), metavar="S", help="auto (default), stream or report."
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of what would have been answered then (RFC 3339).")
+    ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements as commands that run them again.")] = False,
 ) -> None:
-    """Say what a code means, why it happens and what to do."""
-    out = invocation_of(context).out()
+    """Say where a number comes from, or what a code means.
+
+    With --campaign, --date and --metric: the number as insights give it, and what stands behind it. With --metric
+    alone: what the metric is, and what each platform counts. With CODE: what it means, why it happens, what to do.
+    """
+    invocation = invocation_of(context)
+    narrowed = {
+        "date": date,
+        "platform": platform,
+        "region": region,
+        "timezone": timezone,
+        "currency": currency,
+        "source": source,
+        "as_of": as_of,
+    }
+    given = {name: value for name, value in narrowed.items() if value}
+    _checked(code, metric, campaign, given, sql=sql)
+    if campaign is not None:
+        _explain_number(invocation, campaign, {"metric": metric, **given}, sql=sql)
+    elif metric is not None:
+        _explain_metric(invocation.out(), metric)
+    else:
+        _explain_code(invocation.out(), code)
+
+
+def _checked(
+    code: str | None, metric: str | None, campaign: int | None, given: Mapping[str, Any], *, sql: bool
+) -> None:
+    """Raise ``InvalidInput`` unless the options say which of the three is wanted."""
+    errors = []
+    if code is not None and (metric or campaign or given or sql):
+        errors.append(FieldError("CODE", "cannot be combined with the options that name a number"))
+    elif campaign is None and (given or sql):
+        errors.append(FieldError("--campaign", "is needed to explain a number"))
+    elif campaign is not None:
+        named = {"--date": given.get("date"), "--metric": metric}
+        errors += [FieldError(name, "is needed to explain a number") for name, value in named.items() if not value]
+    if errors:
+        raise InvalidInput(errors, code="usage")
+
+
+def _explain_number(invocation: "Invocation", campaign: int, params: dict[str, Any], *, sql: bool) -> None:
+    from campaignctl.cli import explain_view
+    from campaignctl.cli.connection import connect
+    from campaignctl.cli.output import decode
+
+    out = invocation.out()
+    if sql and out.format is not Format.TABLE:
+        raise InvalidInput([FieldError("--sql", "prints commands and cannot be combined with -o")], code="usage")
+    with connect(invocation) as connection:
+        body = connection.api.get(f"/api/v1/campaigns/{campaign}/explain", params).content
+    answer = decode(body)
+    if sql:
+        out.text(explain_view.as_commands(answer))
+    elif out.format is Format.TABLE:
+        out.text(explain_view.as_text(answer, out.width))
+    else:
+        out.answer(body, explain_view.as_table, items="platforms")
+    for warning in answer["warnings"]:
+        out.warn(str(warning["code"]), str(warning["message"]))
+
+
+def _explain_metric(out: "Output", name: str) -> None:
+    from campaignctl.cli import explain_view
+    from campaignctl.domain.fields import did_you_mean
+    from campaignctl.domain.metric_facts import facts_of, metric_named, parts_of
+
+    metric = metric_named(name)
+    if metric is None:
+        raise InvalidInput(
+            [FieldError("--metric", f"must be one of {', '.join(METRICS)}{did_you_mean(name, METRICS)}")], code="usage"
+        )
+    facts = {
+        "metric": metric.value,
+        "definition": asdict(facts_of(metric)),
+        "terms": [{"metric": one.value, **asdict(facts_of(one))} for one in parts_of(metric)],
+    }
+    if out.format is Format.TABLE:
+        out.text(explain_view.facts_as_text(facts, out.width))
+    else:
+        out.answer(json.dumps(facts).encode(), explain_view.facts_as_table, items="terms")
+
+
+def _explain_code(out: "Output", code: str | None) -> None:
     from campaignctl.cli.explanations import pages
 
     if code is None:

@@ -23,12 +23,17 @@ class RateTable:
         self.base = base
         self.max_age_days = max_age_days
         self._days: dict[str, list[date]] = {}
-        self._rates: dict[str, list[Decimal]] = {}
+        self._rates: dict[str, list[Rate]] = {}
         for rate in sorted(rates, key=lambda one: one.day):
             self._days.setdefault(rate.currency, []).append(rate.day)
-            self._rates.setdefault(rate.currency, []).append(rate.rate)
+            self._rates.setdefault(rate.currency, []).append(rate)
 
     def rate(self, currency: str, day: date) -> Decimal | None:
+        found = self.found(currency, day)
+        return None if found is None else found.rate
+
+    def found(self, currency: str, day: date) -> Rate | None:
+        """The stored rate that stands for the day, which may be one of a day before."""
         days = self._days.get(currency, [])
         place = bisect_right(days, day) - 1
         if place < 0 or (day - days[place]).days > self.max_age_days:

@@ -52,6 +52,18 @@ class InsightRules:
     """By platform, after how many days a report is final."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the ranges of one answer share."""
+
+    ranges: RangeReader
+    conversions: Conversions
+    claims: Sequence[Claim]
+    """Of all platforms, fetched or not."""
+    freshness: Sequence[Freshness]
+    """Of every platform that is linked or has data."""
+
+
 class InsightAnswers:
     """May be used by several threads."""
 
@@ -74,12 +86,8 @@ class InsightAnswers:
     def insights(self, query: InsightQuery, scope: Scope) -> Insights:
         asked = asked_text(query, scope)
         after = self._cursors.decode(query.cursor, asked) if query.cursor is not None else None
-        conversions = Conversions(self._rates(query, scope))
-        claims = self._reports.claims(scope)
-        freshness = self._freshness(query, scope, claims)
-        fetched = [one.platform for one in freshness if one.last_report_us is not None]
-        claims = [one for one in claims if one.native.platform in fetched]
-        answer = RangeReader(self._store, self._reports, scope, claims, conversions, self._rules.retention_days)
+        opened = self.open(query, scope)
+        answer, freshness = opened.ranges, opened.freshness
         table = answer.table(query)
         rows, last = table.page(after)
         known = {one.platform: one for one in freshness}
@@ -92,6 +100,16 @@ class InsightAnswers:
             freshness=tuple(known.get(one, Freshness(one)) for one in query.platforms or known),
             warnings=tuple(sorted(answer.warnings(query), key=lambda warning: warning.code)),
         )
+
+    def open(self, query: InsightQuery, scope: Scope) -> "Opened":
+        """Make everything ready to read the ranges of an answer."""
+        conversions = Conversions(self._rates(query, scope))
+        claims = self._reports.claims(scope)
+        freshness = self._freshness(query, scope, claims)
+        fetched = [one.platform for one in freshness if one.last_report_us is not None]
+        of_fetched = [one for one in claims if one.native.platform in fetched]
+        ranges = RangeReader(self._store, self._reports, scope, of_fetched, conversions, self._rules.retention_days)
+        return Opened(ranges, conversions, claims, freshness)
 
     def _rates(self, query: InsightQuery, scope: Scope) -> RateTable:
         """Every rate that may be needed for the range and for the one it is compared with."""

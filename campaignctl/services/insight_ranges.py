@@ -85,6 +85,10 @@ class RangeReader:
         self._apart: dict[str, set[date]] = {}
 
     def table(self, query: InsightQuery) -> RowTable:
+        return self.read(query).table(self._conversions)
+
+    def read(self, query: InsightQuery) -> "RangeRead":
+        """What the stores have for the range, and what was decided about it."""
         buckets, hours = _buckets(query)
         reports = self._reported(query)
         streamed = self._streamed(query, reports.cells) if reports.cells else _Streamed()
@@ -105,7 +109,7 @@ class RangeReader:
             left_empty=buckets_without_rows(query, buckets, decision),
             finality=_finality(query, reports.cells, with_data) if reports.cells else None,
         )
-        return RowTable(query, buckets, joined(parts), self._conversions, limits)
+        return RangeRead(query, buckets, joined(parts), limits, reports.cells, decision, streamed.open_days)
 
     def warnings(self, query: InsightQuery) -> list[Warning_]:
         """What to know of all ranges that were read."""
@@ -189,6 +193,25 @@ class RangeReader:
         self._incomplete |= decision.incomplete
         for zone, days in zones_apart(query, cells, decision).items():
             self._apart.setdefault(zone, set()).update(days)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRead:
+    """What one range's numbers are made of."""
+
+    query: InsightQuery
+    buckets: Sequence[Bucket]
+    sums: StoredSums
+    """Of the stream and of reports, in the currencies that they are in."""
+    limits: Limits
+    cells: Mapping[CellKey, Cells]
+    """Those that have a report on any of the days."""
+    decision: Decision
+    open_days: Collection[tuple[int, str, int]]
+    """(Campaign, platform, number of the day) that the stream has anything of, for days that are not over."""
+
+    def table(self, conversions: Conversions) -> RowTable:
+        return RowTable(self.query, self.buckets, self.sums, conversions, self.limits)
 
 
 @dataclass(frozen=True, slots=True)

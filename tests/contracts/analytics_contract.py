@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from campaignctl.domain.erased_events import event_digest
-from campaignctl.domain.insights import Dimension
+from campaignctl.domain.insights import Dimension, Metric
 from campaignctl.domain.periods import (
     DayRange,
     Granularity,
@@ -40,6 +40,7 @@ from campaignctl.ports.analytics import (
 from campaignctl.ports.conflicts import ConflictFilter, ConflictStore
 from campaignctl.ports.erasures import CampaignRows, EventTraces, RemovalStore
 from campaignctl.ports.event_listing import EventListing, EventPlace
+from campaignctl.ports.evidence import EvidenceStore
 from campaignctl.ports.reports import ArrivalStore, ReportStore
 from campaignctl.ports.schema import MigrationTarget
 from campaignctl.ports.verification import VerificationStore
@@ -86,6 +87,7 @@ class Store(
     VerificationStore,
     RemovalStore,
     InsightStore,
+    EvidenceStore,
     ReportStore,
     ArrivalStore,
     SqlConsole,
@@ -647,6 +649,68 @@ class AnalyticsContract:
         store.append_events(event_rows(rows), "rows")
         found = _by_time(store, days=DayRange(day, day), zone=zone)
         assert found == {(0, "USD", -1): (0, 0, 0, 11_010, 0)}
+
+    def test_the_records_of_a_day(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(18, 3_000)
+        store.append_events(event_rows(rows), "rows")
+        day = FIRST_DAY + timedelta(days=5)
+        when = timeline_of_days(DayRange(day, day), ZoneInfo("UTC"))
+        question = SumsQuestion([1, 2], ["meta", "google"], ["US"], [], "USD")
+        own = [
+            one
+            for one in rows
+            if one["campaign_id"] in (1, 2) and one["platform"] in ("meta", "google") and one["region"][:2] == "US"
+            if one["event_time_us"] // DAY_US == day_number(day)
+        ]
+        assert own
+        found = store.streamed_records(question, when)
+        assert [(one.platform, one.currency) for one in found] == sorted({(r["platform"], r["currency"]) for r in own})
+        for one in found:
+            mine = [r for r in own if (r["platform"], r["currency"]) == (one.platform, one.currency)]
+            offsets, times = [r["offsets"] for r in mine], [r["event_time_us"] for r in mine]
+            assert (one.topic_id, one.partition, one.events) == (TOPIC, PARTITION, len(mine))
+            assert (one.first_offset, one.last_offset) == (min(offsets), max(offsets))
+            assert (one.first_event_us, one.last_event_us) == (min(times), max(times))
+            assert list(one.figures.values()) == [sum(r[metric] for r in mine) for metric in METRICS]
+        platforms = [one["platform"] for one in own]
+        assert store.summed_events(question, day) == {name: platforms.count(name) for name in set(platforms)}
+        earlier = SumsQuestion([1, 2], [], [], [], "USD", as_of_us=min(r["times_ms"] for r in rows) * 1_000 - 1_000)
+        assert store.streamed_records(earlier, when) == []
+
+    def test_the_records_of_a_day_that_is_cut_in_two(self, harness: Harness) -> None:
+        store = harness.open()
+        zone, day = ZoneInfo("America/Goose_Bay"), date(2010, 11, 7)  # at 00:01 clocks went back to 23:01 of the 6th
+        minute = 60_000_000
+        midnight = round(datetime(2010, 11, 7, tzinfo=zone).timestamp()) * 1_000_000
+        times = [midnight - 1, midnight, midnight + minute, midnight + 60 * minute, midnight + 61 * minute]
+        rows = [row(n, event_time_us=time_us, spend_micros=10**n) for n, time_us in enumerate(times)]
+        store.append_events(event_rows(rows), "rows")
+        copies = ConflictRows([1] * 5, ["a"] * 5, times, [b"{}"] * 5, [10, 11, 12, 13, 14], [1_000] * 5, TOPIC,
+                              PARTITION)  # fmt: skip
+        store.append_conflicts(copies, "one")
+        store.append_conflicts(copies, "one more, after a crash")
+        when = timeline_of_days(DayRange(day, day), zone)
+        (found,) = store.streamed_records(SumsQuestion([1], [], [], [], "USD"), when)
+        assert (found.events, found.figures[Metric.SPEND]) == (3, 11_010)
+        assert store.count_conflicts(1, when, None) == 3
+        assert store.count_conflicts(1, when, 999_999) == 0
+        assert store.count_conflicts(2, when, None) == 0
+
+    def test_statements_are_told_as_they_were_run(self, harness: Harness) -> None:
+        store = harness.open()
+        store.append_events(event_rows(random_rows(19, 200)), "rows")
+        question = SumsQuestion(
+            [1, 2], ["meta"], ["US", "IN-KA"], [Dimension.PLATFORM], "USD", left_out=[(1, "meta", 3)]
+        )
+        with store.run_statements() as told:
+            store.sums_by_day(question, [FIRST_DAY], FIRST_DAY + timedelta(days=DAYS))
+            store.newest_events([1])
+        store.newest_events([2])
+        assert [(one.file, one.name) for one in told] == [
+            ("sql/clickhouse/queries/insights.sql", name) for name in ("sums_of_rollup", "newest_events")
+        ]
+        for one in told:
+            assert store.run_sql(one.sql, one.parameters, max_rows=10, timeout_s=10).rows
 
     def test_the_newest_events(self, harness: Harness) -> None:
         store, rows = harness.open(), random_rows(15, 100)

@@ -128,6 +128,14 @@ class ConsoleContract:
         asked = "SELECT event_id, {odd:String} FROM events WHERE event_id = {id:String} AND koff >= {least:UInt64}"
         assert console.run_sql(asked, given, max_rows=5, timeout_s=5).rows == [["event-1", given["odd"]]]
 
+    def test_parameters_may_be_compound(self, console: SqlConsole) -> None:
+        given = {"ids": "['event-1', 'it\\'s']", "pairs": "[(1, 'meta')]", "offsets": "[1, 2]", "is_so": "true"}
+        asked = (
+            "SELECT event_id, {ids:Array(String)} FROM events WHERE event_id IN {ids:Array(String)} AND {is_so:Bool}"
+            " AND (campaign_id, platform) IN {pairs:Array(Tuple(UInt64, String))} AND koff IN {offsets:Array(UInt64)}"
+        )
+        assert console.run_sql(asked, given, max_rows=5, timeout_s=5).rows == [["event-1", ["event-1", "it's"]]]
+
     @pytest.mark.parametrize(
         "statement",
         [

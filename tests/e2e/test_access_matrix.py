@@ -39,6 +39,7 @@ LEAST_ROLE = {
     "getInsights": "viewer",
     "getCampaignRestatements": "viewer",
     "reconcileCampaign": "viewer",
+    "explainNumber": "viewer",
     "getCampaignPacing": "viewer",
     "listUnmapped": "viewer",
     "listRates": "viewer",

@@ -105,6 +105,7 @@ def test_answers_fit_their_schemas(rest: Rest, user: User, document: dict[str, A
         ("get", "/dead-letters/{letter_id}", "/dead-letters/0-0", {}),
         ("get", "/campaigns/{campaign_id}/insights", path + "/insights?compare=previous_year&group_by=region", {}),
         ("get", "/insights", "/insights?granularity=total", {}),
+        ("get", "/campaigns/{campaign_id}/explain", path + "/explain?date=2026-09-21&metric=cpc&platform=tiktok", {}),
         ("get", "/campaigns", "/campaigns?limit=0", {}),
         ("get", "/campaigns/{campaign_id}", "/campaigns/999999", {}),
     ]

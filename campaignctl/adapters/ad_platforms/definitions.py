@@ -60,13 +60,14 @@ class Definitions:
     def __init__(self, vocabulary: Vocabulary, configured: Sequence[str]) -> None:
         self._vocabulary = vocabulary
         try:
-            self._general = vocabulary.chosen(configured)
+            self.general = vocabulary.chosen(configured)
+            """Of accounts without a list of their own."""
         except ValueError as error:
             raise ConfigurationError(f"{vocabulary.platform}.conversion_actions: {error}") from None
 
     def of(self, access: AccountAccess) -> Definition:
         if not access.conversion_actions:
-            return self._general
+            return self.general
         try:
             return self._vocabulary.chosen(access.conversion_actions)
         except ValueError as error:
@@ -146,3 +147,18 @@ TIKTOK = Vocabulary(
     known=frozenset({"conversion", "real_time_conversion", "result"}),
     most=1,  # each dates the same conversions in its own way
 )
+
+
+def actions_of(version: str, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
+    """The names that a version of a definition adds up: a platform's default, or the list configured for it.
+
+    None for the lists of single accounts and for what was configured before: a version is told apart by its list, and
+    the list is not kept with it.
+    """
+    for vocabulary in (META, GOOGLE, LINKEDIN, TIKTOK):
+        if version == vocabulary.default.version:
+            return vocabulary.default.actions
+        if version.startswith(f"{vocabulary.platform}-list-"):
+            chosen = Definitions(vocabulary, configured.get(vocabulary.platform, ())).general
+            return chosen.actions if chosen.version == version else None
+    return None

@@ -8,6 +8,7 @@ from campaignctl.adapters.analytics.conflicts import ListedConflicts
 from campaignctl.adapters.analytics.console import Console
 from campaignctl.adapters.analytics.erasure import ErasedRows
 from campaignctl.adapters.analytics.event_listing import ListedEvents
+from campaignctl.adapters.analytics.evidence import Evidence
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.landed import LandedEvents
 from campaignctl.adapters.analytics.landed_reports import LandedReports
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from campaignctl.ports.conflicts import ConflictStore
     from campaignctl.ports.erasures import RemovalStore
     from campaignctl.ports.event_listing import EventListing
+    from campaignctl.ports.evidence import EvidenceStore
     from campaignctl.ports.reports import ReportStore
     from campaignctl.ports.schema import MigrationTarget
     from campaignctl.ports.verification import VerificationStore
@@ -39,6 +41,7 @@ class ClickHouseAnalytics(
     LandedReports,
     EventSums,
     ReportAnswers,
+    Evidence,
     NewestEvents,
     Console,
     SchemaTables,
@@ -90,6 +93,9 @@ if TYPE_CHECKING:
         return adapter
 
     def _reports(adapter: ClickHouseAnalytics) -> ReportStore:
+        return adapter
+
+    def _tells_evidence(adapter: ClickHouseAnalytics) -> EvidenceStore:
         return adapter
 
     def _tells_freshness(adapter: ClickHouseAnalytics) -> FreshnessStore:

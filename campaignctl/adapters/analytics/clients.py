@@ -5,6 +5,7 @@ Calls on one connection wait for each other, so a long question must not have a 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import Empty, LifoQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 Settings = Mapping[str, str | int | float]
 Connect = Callable[[Settings], "Client"]
 """Opens a connection whose statements run under the settings."""
+Note = Callable[[str, Mapping[str, object]], None]
+"""Is told of a statement and its parameters."""
+
+_note: ContextVar[Note | None] = ContextVar("note", default=None)
 
 # One thread a question: a second one costs more than it brings for what a campaign's answer has to read.
 _ANSWERING: Settings = {
@@ -44,6 +49,16 @@ _ONE_BLOCK: Settings = {
     "max_partitions_per_insert_block": 10_000,
     "optimize_on_insert": 0,
 }
+
+
+@contextmanager
+def reads_noted(note: Note) -> Iterator[None]:
+    """While it is entered, ``note`` is told of every statement that this thread reads by."""
+    before = _note.set(note)
+    try:
+        yield
+    finally:
+        _note.reset(before)
 
 
 class Clients:
@@ -96,6 +111,8 @@ class Clients:
 
     def read(self, statement: str, parameters: Mapping[str, object], *, settings: Settings | None = None) -> Table:
         """One statement's answer; ``settings`` in place of those of the connection."""
+        if (note := _note.get()) is not None:
+            note(statement, parameters)
         with self.reader() as client:
             given = dict(settings) if settings else None
             return Table(client.raw_query(statement, parameters=dict(parameters), settings=given, fmt="Native"))

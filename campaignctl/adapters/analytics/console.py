@@ -33,6 +33,9 @@ _CLAUSES = {
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_ROWS = 1_000_000
 
+_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*(\w+)")
+_COMPOUND = frozenset({"Array", "Tuple", "Map", "Nested"})
+
 _TOKEN = re.compile(
     r"""
       (?P<space>\s+)
@@ -72,8 +75,23 @@ class Console:
         text = read_only(statement)
         max_rows = min(max_rows, _MAX_ROWS)
         with console_failures(), self._clients.own(_limits(max_rows, timeout_s)) as client:
-            raw = client.raw_query(text, parameters=dict(parameters), fmt="JSONCompactEachRowWithNamesAndTypes")
+            raw = client.raw_query(text, parameters=_bound(text, parameters), fmt="JSONCompactEachRowWithNamesAndTypes")
         return _answer(raw, max_rows)
+
+
+class _Literal:
+    """A value of a compound type, which is read as it is written; the driver escapes what looks like a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _bound(statement: str, parameters: Mapping[str, str]) -> dict[str, object]:
+    compound = {name for name, type_ in _PARAMETER.findall(statement) if type_ in _COMPOUND}
+    return {name: _Literal(value) if name in compound else value for name, value in parameters.items()}
 
 
 def read_only(statement: str) -> str:

@@ -37,7 +37,7 @@ class EventSums:
             raise ValueError("the rollup knows nothing of earlier times")
         edges = [day_number(start) for start in bucket_starts]
         parameters = {
-            **_parameters(question),
+            **question_parameters(question),
             "bucket_edges": edges,
             "no_day": _NO_DAY,
             "first_day": bucket_starts[0],
@@ -54,7 +54,7 @@ class EventSums:
         if not buckets.owners:
             return _stored_sums(question, _EMPTY, nothing, nothing)
         parameters = {
-            **_parameters(question),
+            **question_parameters(question),
             "bucket_edges": list(buckets.edges_us[:-1]),
             "day_edges": list(days.edges_us[:-1]),
             "no_day": _NO_INSTANT,
@@ -83,7 +83,8 @@ def _read(clients: Clients, statement: str, parameters: Mapping[str, object]) ->
         return clients.read(_SQL[statement], parameters)
 
 
-def _parameters(question: SumsQuestion) -> dict[str, object]:
+def question_parameters(question: SumsQuestion) -> dict[str, object]:
+    """What the statements about a question's events share."""
     return {
         "campaigns": list(question.campaign_ids),
         "platforms": list(question.platforms or map(str, Platform)),
@@ -120,7 +121,7 @@ def _stored_sums(question: SumsQuestion, table: Table, bucket: I64, money_day: I
         groups=tuple(_group_keys(table, dimension, owned) for dimension in question.group_by),
         currency=sorted_keys(table.labels("currency"), owned),
         money_day=money_day[owned],
-        metrics={metric: _wide_sums(table, metric, owned) for metric in Metric},
+        metrics={metric: wide_sums(table, metric, owned) for metric in Metric},
     )
 
 
@@ -139,7 +140,7 @@ def sorted_keys(labels: Labels, rows: I64) -> Keys:
     return Keys(ranks[labels.codes[rows]], tuple(labels.names[n] for n in ascending))
 
 
-def _wide_sums(table: Table, metric: Metric, rows: I64) -> WideSums:
+def wide_sums(table: Table, metric: Metric, rows: I64) -> WideSums:
     """The true sums, from sums that may have wrapped and the sums of the values' multiples of 2^28.
 
     What is left without those multiples is smaller than 2^28 for each event, so it is right although the

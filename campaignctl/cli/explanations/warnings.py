@@ -31,6 +31,11 @@ TOLD = {
         "A campaign's budget is one for all its platforms.",
         "ask without --platform",
     ),
+    "divisor_not_positive": (
+        "A ratio is null.",
+        "What it is divided by is 0, or below it after corrections.",
+        "nothing: without clicks there is no cost of a click",
+    ),
     "missing_rate": (
         "An amount cannot be converted: that money, and the ratios built on it, are null.",
         "No rate into the asked currency is stored for its day, or for the few days before.",
