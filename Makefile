@@ -40,6 +40,7 @@ imports: $(READY)  ## which way imports point, and that each test module finds w
 
 deploy-check: $(READY)  ## what deploy/ holds, as far as it can be judged without running it
 	@echo "==> deploy" && $(BIN)/hadolint deploy/docker/Dockerfile && $(BIN)/shellcheck .ci/run tests/services/services \
+	&& $(BIN)/zizmor --offline --no-progress --quiet .github/workflows \
 	&& $(BIN)/python -m pytest -q tests/deploy
 
 deploy-render: $(READY)  ## write the rendered Kubernetes manifests again; needs kustomize or kubectl

@@ -1,0 +1,44 @@
+"""The forge's workflows: pinned, with few rights, and running what everybody runs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.support import REPOSITORY
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_actions_are_pinned_and_rights_are_few(file: Path) -> None:
+    text = file.read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        assert job["permissions"] in ({"contents": "read"}, {"id-token": "write"}), name
+        assert job["timeout-minutes"], name
+    used = [line.strip() for line in text.splitlines() if "uses:" in line]
+    assert used
+    for line in used:
+        assert re.fullmatch(r"- uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_the_checks_are_those_of_everybody(file: Path) -> None:
+    workflow = yaml.safe_load(file.read_text())
+    assert "bash .ci/run" in [step.get("run") for step in steps(workflow)]
+
+
+def test_nothing_that_is_built_can_ask_for_the_indexs_token() -> None:
+    jobs = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    trusted = [job for job in jobs.values() if "id-token" in job["permissions"]]
+    assert len(trusted) == 1
+    assert not any("run" in step for step in trusted[0]["steps"])
+    assert trusted[0]["environment"] == "release"
