@@ -3,7 +3,9 @@
 import gzip
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +39,16 @@ class Response:
 
     def json(self) -> Any:
         return json.loads(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """One event of a stream."""
+
+    name: str
+    id: str
+    """Of the newest event that has one."""
+    data: bytes
 
 
 class ApiClient:
@@ -109,6 +121,29 @@ class ApiClient:
         }
         return self.request("POST", "/api/v1/events", content=gzip.compress(lines, 1), headers=headers)
 
+    def events(self, path: str, params: Params | None = None, /, *, last_id: str = "") -> Iterator[LiveEvent]:
+        """The events of a stream until the server ends it; what came before the event ``last_id`` is left out.
+
+        ``Unavailable`` when the connection breaks.
+        """
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        for is_last in (False, True):
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token}"
+            with (
+                self._reaching(),
+                self._client.sse(path, params=params, headers=headers, max_event_size=None) as source,
+            ):
+                if source.response.status_code == 200:
+                    yield from (LiveEvent(one.event, one.id, one.data.encode()) for one in source)
+                    return
+                source.response.read()
+                may_renew = source.response.status_code == 401 and self._renew is not None and not is_last
+                fresh = self._renew() if may_renew and self._renew is not None else None
+                if fresh is None:
+                    raise error_of(source.response)
+                self._token = fresh
+
     def request(
         self,
         method: str,
@@ -137,12 +172,20 @@ class ApiClient:
     ) -> httpx2.Response:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        try:
+        with self._reaching():
             return self._client.request(method, path, params=params, content=content, headers=headers)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Nothing of the transport leaves the block but ``Unavailable``."""
+        try:
+            yield
         except httpx2.TimeoutException:
             message, hint = "did not answer in time", "try again, or ask for less at once"
         except httpx2.TransportError:
             message, hint = "cannot be reached", "check the address and that the server runs (campaignctl serve)"
+        else:
+            return
         raise errors.Unavailable(f"the server at {self.base_url} {message}", service="api", hint=hint)
 
     def close(self) -> None:

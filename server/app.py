@@ -43,6 +43,7 @@ from server.routes import (
     explanation,
     fetches,
     health,
+    insight_stream,
     insights,
     jobs,
     members,
@@ -56,6 +57,7 @@ from server.routes import (
     verification,
 )
 from server.security import Gatekeeper
+from server.streams import Streams
 from server.waiting import Gate, Waits
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ _ROUTERS = (
     erasure,
     insights,
     explanation,
+    insight_stream,
     pacing,
     reaggregation,
     accounts,
@@ -146,6 +149,8 @@ def create_app(
     api.state.metrics = figures
     api.state.gate = Gate(app.health.report, is_open=not is_waiting)
     api.state.waits = Waits(app.positions, figures)
+    server = app.settings.server
+    api.state.streams = Streams(app.insights, figures, per_user=server.streams_per_user, most=server.streams)
     api.state.threads = limits.active
     for module in _ROUTERS:
         # One flat list: looking for a path's methods goes through it, and an included router would hide its routes.
@@ -162,6 +167,7 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await api.state.streams.close()
         app.health.stop()
 
 
@@ -194,6 +200,13 @@ class _Server(uvicorn.Server):
 
     stopped_by: int | None = None
     on_signal: Callable[[int], None] | None = None
+    before_shutdown: Callable[[], None] | None = None
+    """Called on the event loop, before requests under way are waited for."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.before_shutdown is not None:
+            self.before_shutdown()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
@@ -265,6 +278,7 @@ def serve(
         )
         server = _Server(config)
         server.on_signal = on_signal
+        server.before_shutdown = api.state.streams.stop
         if on_server is not None:
             on_server(lambda: setattr(server, "should_exit", True))
         with server.stopped_by_signals():

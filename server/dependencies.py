@@ -98,6 +98,11 @@ class Call:
         return client.host if client is not None else ""
 
     @property
+    def wants_head(self) -> bool:
+        """Whether the request came as HEAD: to the routes it is GET."""
+        return bool(self.state.get("wants_head"))
+
+    @property
     def slot(self) -> Slot:
         slot: Slot = self.state["slot"]
         return slot

@@ -63,14 +63,31 @@ class HttpMetrics:
             registry=self._registry,
         )
 
+        self._streams = Gauge(
+            "campaignctl_insight_streams_open",
+            "Live insight streams that are open now.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._stream_events = Counter(
+            "campaignctl_insight_stream_events_total",
+            "Events sent on live streams: answers (insights), and the word that a stream ends (end).",
+            ("event",),
+            registry=self._registry,
+        )
+
     def started(self) -> None:
         self._in_progress.inc()
 
-    def answered(self, method: str, route: str, status: int, seconds: float, cache: str) -> None:
-        """One request is over; ``route`` is a template, ``cache`` what ``X-Cache`` said or empty."""
+    def answered(self, method: str, route: str, status: int, seconds: float | None, cache: str) -> None:
+        """One request is over; ``route`` is a template, ``cache`` what ``X-Cache`` said or empty.
+
+        ``seconds`` is None for what lasts as long as its reader likes.
+        """
         self._in_progress.dec()
         self._requests.labels(method if method in _METHODS else "other", route, status).inc()
-        self._durations.labels(route).observe(seconds)
+        if seconds is not None:
+            self._durations.labels(route).observe(seconds)
         if cache == "stale":
             self._stale.inc()
         elif cache:
@@ -82,8 +99,18 @@ class HttpMetrics:
             self._cache.labels("l2", "hit" if found_in == "l2" else "miss").inc()
 
     def shed(self, reason: str) -> None:
-        """``slots`` (too many at work), ``bytes`` (too much of bodies in memory) or ``waits`` (too many that wait)."""
+        """``slots`` (too many at work), ``bytes`` (of bodies in memory), ``waits``, ``streams`` (too many)."""
         self._shed.labels(reason).inc()
+
+    def stream_opened(self) -> None:
+        self._streams.inc()
+
+    def stream_closed(self) -> None:
+        self._streams.dec()
+
+    def stream_sent(self, event: str) -> None:
+        """``insights`` or ``end``."""
+        self._stream_events.labels(event).inc()
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

@@ -106,7 +106,10 @@ class Envelope:
         finally:
             seconds = time.perf_counter() - started_s
             route = scope["state"].get("route", "unmatched")
-            self._metrics.answered(scope["method"], route, sent.status or 499, seconds, sent.cache)
+            is_stream = scope["state"].get("is_stream", False)
+            self._metrics.answered(
+                scope["method"], route, sent.status or 499, None if is_stream else seconds, sent.cache
+            )
             _log_access(scope, route, sent.status or 499, seconds)
 
 
@@ -175,6 +178,7 @@ class Heads:
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
         elif scope["method"] == "HEAD":
+            scope["state"]["wants_head"] = True
             # A copy: the server below still has to know that it was HEAD.
             await self._app({**scope, "method": "GET"}, receive, _headless(send))
         else:

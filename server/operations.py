@@ -196,6 +196,19 @@ def serves_async(router: APIRouter, operation: Operation) -> Callable[[AsyncEndp
     return register
 
 
+def serves_live(router: APIRouter, operation: Operation) -> Callable[[AsyncEndpoint], AsyncEndpoint]:
+    """Register an endpoint that runs on the event loop, behind a sign-in in a thread; it must not block."""
+
+    def register(endpoint: AsyncEndpoint) -> AsyncEndpoint:
+        async def serve(request: Request) -> Response:
+            return await endpoint(await run_in_threadpool(_prepared, request, router, operation))
+
+        _add_route(router, operation, serve)
+        return endpoint
+
+    return register
+
+
 def _prepared(request: Request, router: APIRouter, operation: Operation) -> Call:
     call = Call(request, router.prefix + operation.path)
     if router.prefix:  # what stands at the root tells how it is, whatever that is

@@ -10,6 +10,7 @@ from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
+    from campaignctl.cli.connection import Connection
     from campaignctl.cli.output import Output
 
 app = new_app()
@@ -26,6 +27,7 @@ METRICS = ("impressions", "clicks", "conversions", "spend", "revenue", "ctr", "c
         "campaignctl insights --campaign 42 --region US,IN --compare previous_period -o json",
         "campaignctl insights --status active --q sale --group-by campaign --granularity total --sort spend --limit 10",
         "campaignctl insights --campaign 42 --plot --metric clicks",
+        "campaignctl insights --campaign 42 --granularity total --watch",
         "campaignctl insights --campaign 42 -o parquet --output-file insights.parquet",
     )
 )
@@ -114,6 +116,9 @@ def insights(
     after: Annotated[
         str | None, typer.Option(metavar="POSITION", help="Wait until the events sent up to there are counted.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again whenever it has changed, until Ctrl-C.")
+    ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw one metric as bars.")] = False,
     metric: Annotated[
         str, typer.Option(autocompletion=words(*METRICS), metavar="NAME", help="What --plot draws.")
@@ -129,14 +134,19 @@ def insights(
     if plot and out.format is not Format.TABLE:
         raise InvalidInput([FieldError("--plot", "draws for people and cannot be combined with -o")], code="usage")
 
+    if watch:
+        _refuse_to_watch(out, context.params)
     if out.format is Format.PARQUET:
         _prepare_parquet(out, to_stdout=output_file is None)
 
     from campaignctl.cli.connection import connect
 
-    with connect(invocation) as connection:
-        body = connection.api.get(path, params).content
     plotted = metric if plot else None
+    with connect(invocation) as connection:
+        if watch:
+            _watch(connection, path, params, out, plotted)
+            return
+        body = connection.api.get(path, params).content
     if output_file is None:
         _print(out, body, plotted)
         return
@@ -153,7 +163,7 @@ def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]
     params: dict[str, str | list[str]] = {
         name: list(value) if isinstance(value, list | tuple) else str(value)
         for name, value in options.items()
-        if value not in (None, (), []) and name not in ("plot", "metric", "output_file")
+        if value not in (None, (), []) and name not in ("watch", "plot", "metric", "output_file")
     }
     if campaigns and (given := [f"--{name}" for name in ("status", "q") if name in params]):
         message = "chooses among all campaigns and cannot stand beside --campaign, which names them"
@@ -161,6 +171,27 @@ def _question(options: dict[str, Any]) -> tuple[str, dict[str, str | list[str]]]
     if len(campaigns) == 1:
         return f"/api/v1/campaigns/{int(campaigns[0])}/insights", params
     return "/api/v1/insights", params | ({"campaign": campaigns} if campaigns else {})
+
+
+def _refuse_to_watch(out: "Output", options: dict[str, Any]) -> None:
+    for flag, given in (
+        ("-o parquet", out.format is Format.PARQUET),
+        ("--output-file", options["output_file"] is not None),
+        ("--cursor", options["cursor"] is not None),
+    ):
+        if given:
+            raise InvalidInput([FieldError("--watch", f"cannot be combined with {flag}")], code="usage")
+
+
+def _watch(
+    connection: "Connection", path: str, params: dict[str, str | list[str]], out: "Output", plotted: str | None
+) -> None:
+    from campaignctl.cli.insights_watch import answers
+
+    for body in answers(connection, path, params):
+        if out.format is Format.TABLE:
+            out.clear()
+        _print(out, body, plotted)
 
 
 def _print(out: "Output", body: bytes, plotted: str | None) -> None:

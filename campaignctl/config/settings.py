@@ -34,6 +34,10 @@ class ServerSettings(_Section):
     host: Host = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port the API listens on; 0 takes a free one.")
     workers: int = Field(default=1, ge=1, le=64, description="API processes; embedded stores allow one.")
+    streams_per_user: int = Field(
+        default=5, ge=1, le=1_000, description="Live insight streams a user or API key may have open in a process."
+    )
+    streams: int = Field(default=200, ge=1, le=2_000, description="Live insight streams open in a process.")
     metrics_port: int | None = Field(
         default=None, ge=0, le=65_535, description="Port of its own for /metrics; none by default."
     )

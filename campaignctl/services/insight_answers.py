@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -155,7 +155,12 @@ def canonical_text(query: InsightQuery) -> str:
 
 def moment_text(query: InsightQuery) -> str:
     """The time as far as answers depend on it: what has begun or is over changes with the quarters of an hour."""
-    return str(int(query.asked_at.timestamp()) // QUARTER_S)
+    return str(quarter_of(query.asked_at))
+
+
+def quarter_of(instant: datetime) -> int:
+    """The number of the quarter of an hour."""
+    return int(instant.timestamp()) // QUARTER_S
 
 
 def cache_key(what: str, versions: Sequence[Sequence[int]]) -> str:

@@ -9,7 +9,7 @@ same question is given and marked (``last_answers``), unless the asker waited fo
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
@@ -33,6 +33,7 @@ from campaignctl.services.insight_answers import (
     cache_key,
     canonical_text,
     moment_text,
+    quarter_of,
 )
 from campaignctl.services.insight_cursors import InsightCursors
 from campaignctl.services.insight_reports import ReportedDays, ReportReader
@@ -82,13 +83,19 @@ class InsightService:
         self._last: LastAnswers[_Asked] = LastAnswers(cache, clock)
 
     def run(
-        self, parameters: Mapping[str, Sequence[str]], actor: Actor, *, campaign_id: int | None = None
+        self,
+        parameters: Mapping[str, Sequence[str]],
+        actor: Actor,
+        *,
+        campaign_id: int | None = None,
+        or_last: bool = True,
     ) -> InsightAnswer:
         """Answer a question as a query string or flags put it, each parameter with all its values.
 
         About one campaign, or (``campaign_id`` None) about those that the parameter ``campaign`` names; without it
         about those of the actor's that ``status`` and ``q`` let pass, which may be none. Raises ``NotFound`` for a
-        campaign that is not there or not the actor's, ``InvalidInput`` or ``Unavailable``.
+        campaign that is not there or not the actor's, ``InvalidInput`` or ``Unavailable``: without ``or_last`` also
+        where the last answer could be given.
         """
         actor.require(Role.VIEWER)
         asked = _asked(parameters, actor, campaign_id)
@@ -103,10 +110,18 @@ class InsightService:
                 return self._answer(hit.value, hit.tier)
             return self._answer(self._flights.run(key, lambda: self._compute(query, scope, key)), "miss")
         except Unavailable:
-            entry = self._last_entry(parameters, asked, several=campaign_id is None)
+            entry = self._last_entry(parameters, asked, several=campaign_id is None) if or_last else None
             if entry is None:
                 raise
             return self._answer(entry, "stale")
+
+    def versions(self, campaign_ids: Collection[int]) -> dict[int, str]:
+        """Of each campaign that is there, what changes with every answer about it; one statement for all of them."""
+        quarter = quarter_of(self._clock.now())
+        return {
+            id_: f"{one.organization_id} {one.version} {one.data_version} {one.rates_version} {quarter}"
+            for id_, one in self._metadata.campaign_facts(campaign_ids).items()
+        }
 
     def forget_campaign(self, campaign_id: int) -> None:
         """Give no last answer about the campaign any more; it has been erased."""

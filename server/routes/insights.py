@@ -98,7 +98,8 @@ def _asks_to_wait(call: Call) -> bool:
     return call.one("after") is not None
 
 
-async def _wait(call: Call) -> None:
+async def wait_for_position(call: Call) -> None:
+    """Wait until what ``after`` stands for is counted; the slot is lent out meanwhile."""
     waits: Waits = call.request.app.state.waits
     await waits.until(call.one("after") or "", call.actor, call.slot)
 
@@ -120,7 +121,7 @@ async def _wait(call: Call) -> None:
         problems=(404, 406),
     ),
     must_wait=_asks_to_wait,
-    wait=_wait,
+    wait=wait_for_position,
 )
 def campaign_insights(call: Call) -> Response:
     form = _wanted_form(call)
@@ -145,7 +146,7 @@ def campaign_insights(call: Call) -> Response:
         problems=(404, 406),
     ),
     must_wait=_asks_to_wait,
-    wait=_wait,
+    wait=wait_for_position,
 )
 def insights(call: Call) -> Response:
     form = _wanted_form(call)

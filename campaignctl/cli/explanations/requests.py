@@ -161,6 +161,11 @@ TOLD = {
         "Sign-ins are limited by account and by address.",
         "wait as long as Retry-After says",
     ),
+    "too_many_streams": (
+        "You have as many live streams open as one user or key may have.",
+        "Each window that follows a campaign is one of them; server.streams_per_user is how many there may be.",
+        "close one of them, or wait as long as Retry-After says",
+    ),
     "unsupported_media_type": (
         "The media type or the encoding of the body is not taken.",
         "Content-Type or Content-Encoding names something else than the operation knows.",
