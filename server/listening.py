@@ -8,8 +8,8 @@ from campaignctl.errors import CampaignctlError
 BACKLOG = 1_024
 
 
-def bind(host: str, port: int, key: str = "port") -> socket.socket:
-    """A socket that listens on ``server.KEY``; port 0 takes a free one.
+def bind(host: str, port: int, key: str = "port", *, named: str = "") -> socket.socket:
+    """A socket that listens on ``server.KEY``; port 0 takes a free one. ``named``: what sets it, where no key does.
 
     Raises ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
     """
@@ -30,7 +30,7 @@ def bind(host: str, port: int, key: str = "port") -> socket.socket:
         if error.errno != errno.EADDRINUSE:
             raise _not_available(f"{host}:{port}", flag) from None
         raise CampaignctlError(
-            f"{host}:{port} (server.{key}) is in use by another program",
+            f"{host}:{port} ({named or f'server.{key}'}) is in use by another program",
             hint=f"choose another port with {flag}, or 0 for any free one",
             code="address_in_use",
         ) from None

@@ -45,6 +45,7 @@ _START, _ASK, _FEED, _MANAGE, _HELP = "Start", "Ask", "Feed", "Manage", "Look up
 
 COMMANDS = (
     Entry("demo", "campaignctl.cli.demo", "From nothing to live insights on this machine.", _START),
+    Entry("sandbox", "campaignctl.cli.sandbox", "Serve the four ad platforms, simulated, with known truth.", _START),
     Entry("init-schema", "campaignctl.cli.init_schema", "Create or migrate the stores and the topics.", _START),
     Entry("serve", "campaignctl.cli.serve", "Run the API; on embedded stores with the worker inside.", _START),
     Entry("work", "campaignctl.cli.work", "Run a worker that counts what is in the event log.", _START),

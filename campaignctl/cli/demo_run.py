@@ -22,6 +22,7 @@ from campaignctl.cli.embedded_worker import health_check, working
 from campaignctl.cli.progress import progress
 from campaignctl.config import Settings
 from campaignctl.errors import Unavailable
+from campaignctl.sandbox.deliveries import World
 from campaignctl.sandbox.stream import History, history, live
 from campaignctl.sandbox.truth import Truth
 from campaignctl.sandbox.verdict import Verdict, check
@@ -139,7 +140,8 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
         url = stack.enter_context(_server(app))
         out.note(f"API and worker on {url}")
         now = datetime.now(UTC).replace(microsecond=0)
-        played = history(seed, now, days)
+        world = World(seed, (now - timedelta(days=days)).date())
+        played = history(world, now, days)
         api = stack.enter_context(_signed_in(url))
         for campaign in CAMPAIGNS:  # a fresh installation counts from 1, as the sandbox does
             api.post("/api/v1/campaigns", campaign.body(played.first_moment.date()))

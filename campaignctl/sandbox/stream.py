@@ -1,26 +1,24 @@
-"""The sandbox's event stream: what careless producers send, and the truth about it.
+"""The sandbox's event stream: what careless producers send of what was delivered, and the truth about it.
 
-Deterministic: the same seed and the same last moment give the same bytes. Among good events the stream holds copies
+Deterministic: the same world and the same last moment give the same bytes. Among good events the stream holds copies
 sent at once, copies sent much later, events out of order, other currencies, adjustments, and records that must be
 refused for every reason of the contract.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
+from campaignctl.sandbox.deliveries import MICROS, Delivery, World, days_between, delivery
 from campaignctl.sandbox.truth import Truth
-from campaignctl.sandbox.world import CAMPAIGNS, REGIONS, SandboxCampaign, foreign_currency, rates
+from campaignctl.sandbox.world import CAMPAIGNS, PLATFORM_WEIGHTS, SandboxCampaign, foreign_currency, per_dollar, rates
 
-_HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 9, 10, 9, 9, 9, 9, 10, 11, 12, 12, 9, 6, 4)
-_PLATFORM_WEIGHTS = {"meta": 5, "google": 4, "tiktok": 3, "linkedin": 2}
-_COST_PER_MILLE = {"meta": 7.1, "google": 9.4, "linkedin": 31.0, "tiktok": 4.2}
-_PER_DOLLAR = {"INR": 84, "JPY": 151, "BRL": 5}
-_DEVICES = ("mobile", "mobile", "mobile", "desktop", "tablet", "")
-
+_PLACES = Decimal("0.000001")
 _NEAR_COPY_SHARE = 0.02
 _FAR_COPY_SHARE = 0.02
 _REFUSED_EVERY = 250
@@ -37,8 +35,51 @@ class History:
     last_moment: datetime
 
 
+def event_of(one: Delivery) -> dict[str, object]:
+    """The event that its producer sends. Spellings differ from delivery to delivery, and always in the same way."""
+    spelling = crc32(one.event_id.encode())
+    group = f"{one.platform[:2]}-group-{1 + one.ad // 3}"
+    event: dict[str, object] = {
+        "event_id": one.event_id,
+        "campaign_id": one.campaign.number,
+        "platform": one.platform,
+        "event_time": one.at.astimezone(ZoneInfo(one.campaign.timezone)).isoformat()
+        if spelling % 3
+        else round(one.at.timestamp() * 1000),
+        "region": one.region,
+        "ad_group_id": group,
+        "ad_id": f"{one.platform[:2]}-ad-{one.ad}",
+        "device": one.device,
+        "event_type": one.kind,
+    }
+    if one.kind not in ("metrics", "adjustment"):  # its own metric is implied
+        return event
+    spend, revenue = Decimal(one.spend_micros) / MICROS, Decimal(one.revenue_micros) / MICROS
+    if one.is_foreign:
+        other = foreign_currency(one.campaign)
+        factor = per_dollar(other) / per_dollar(one.campaign.currency)
+        spend, revenue = (spend * factor).quantize(_PLACES), (revenue * factor).quantize(_PLACES)
+        event["currency"] = other
+    event |= {"impressions": one.impressions, "clicks": one.clicks, "conversions": one.conversion_hundredths / 100}
+    event["spend"] = float(spend) if spelling % 2 else f"{spend:.6f}"
+    event["revenue"] = f"{revenue:.2f}" if not one.is_foreign else f"{revenue:.6f}"
+    return event
+
+
+def delivered(world: World, first: datetime, last: datetime) -> Iterator[Delivery]:
+    """What the product's campaigns had from the one moment to the other, in the order in which it happened."""
+    for day in days_between(first.date(), last.date()):
+        of_day = [
+            one
+            for campaign in CAMPAIGNS
+            for platform in campaign.platforms
+            for one in world.deliveries(campaign, platform, day)
+        ]
+        yield from (one for one in sorted(of_day, key=lambda one: one.at) if first <= one.at <= last)
+
+
 class Stream:
-    """Makes events one by one and keeps the truth about them."""
+    """Makes records one by one and keeps the truth about them."""
 
     def __init__(self, seed: int, truth: Truth, id_prefix: str = "e") -> None:
         self._random = Random(f"stream-{seed}-{id_prefix}")  # noqa: S311 - a repeatable world, nothing secret
@@ -47,46 +88,16 @@ class Stream:
         self._made = 0
 
     def event(self, campaign: SandboxCampaign, at: datetime) -> bytes:
-        """One good event of the campaign at that moment, already counted in the truth."""
-        random = self._random
+        """One more good event of the campaign at that moment, which no report knows, already counted in the truth."""
         self._made += 1
-        platform = random.choices(campaign.platforms, [_PLATFORM_WEIGHTS[p] for p in campaign.platforms])[0]
-        ad = random.randint(1, 6)
-        event: dict[str, object] = {
-            "event_id": f"{self._prefix}-{campaign.number}-{self._made}",
-            "campaign_id": campaign.number,
-            "platform": platform,
-            "event_time": at.astimezone(ZoneInfo(campaign.timezone)).isoformat()
-            if self._made % 3
-            else int(at.timestamp() * 1000),
-            "region": random.choice(REGIONS[campaign.currency]),
-            "ad_group_id": f"{platform[:2]}-group-{1 + ad // 3}",
-            "ad_id": f"{platform[:2]}-ad-{ad}",
-            "device": random.choice(_DEVICES),
-        }
-        self._measure(event, campaign, platform)
-        self._truth.add(campaign, at, event)
-        return _encode(event)
+        platform = self._random.choices(campaign.platforms, [PLATFORM_WEIGHTS[p] for p in campaign.platforms])[0]
+        return self.of(delivery(self._random, campaign, platform, at, f"{self._prefix}-{campaign.number}-{self._made}"))
 
-    def _measure(self, event: dict[str, object], campaign: SandboxCampaign, platform: str) -> None:
-        random = self._random
-        draw = random.random()
-        if draw < 0.15:  # single happenings; their own metric is implied
-            event["event_type"] = random.choice(("impression", "impression", "click", "conversion"))
-            return
-        if draw < 0.16:
-            event |= {"event_type": "adjustment", "spend": f"-{random.randint(1, 400) / 100:.2f}", "clicks": -1}
-            return
-        impressions = random.randint(40, 900)
-        clicks = sum(random.random() < 0.02 for _ in range(impressions // 4)) * 2
-        scale = _PER_DOLLAR.get(campaign.currency, 1)
-        spend = round(impressions * _COST_PER_MILLE[platform] / 1000 * scale * random.uniform(0.8, 1.25), 6)
-        conversions = round(clicks * random.uniform(0, 0.2), 2)
-        event |= {"event_type": "metrics", "impressions": impressions, "clicks": clicks, "conversions": conversions}
-        event["spend"] = spend if random.random() < 0.5 else f"{spend:.6f}"
-        event["revenue"] = f"{conversions * 22 * scale:.2f}"
-        if random.random() < 0.06:
-            event["currency"] = foreign_currency(campaign)
+    def of(self, one: Delivery) -> bytes:
+        """The delivery's event, counted in the truth."""
+        event = event_of(one)
+        self._truth.add(one.campaign, one.at, event)
+        return encode(event)
 
     def refused(self, at: datetime, turn: int) -> bytes:
         """A record that must be refused; ``turn`` walks through every reason."""
@@ -110,27 +121,26 @@ class Stream:
         choice = turn % (len(spoiled) + 2)
         if choice == len(spoiled):
             self._truth.refused["malformed_json"] += 1
-            return _encode(good)[:-5]
+            return encode(good)[:-5]
         if choice == len(spoiled) + 1:
             self._truth.refused["too_large"] += 1
-            return _encode(good | {"note": "x" * 262_144})
+            return encode(good | {"note": "x" * 262_144})
         reason, change = spoiled[choice]
         self._truth.refused[reason] += 1
-        return _encode(good | change)
+        return encode(good | change)
 
 
-def history(seed: int, now: datetime, days: int) -> History:
+def history(world: World, now: datetime, days: int) -> History:
     """The stream of the ``days`` days before ``now``, in the order in which it arrives."""
-    first = now - timedelta(days=days)
+    seed, first = world.seed, now - timedelta(days=days)
     stored_rates = rates(seed, first.date(), now.date() + timedelta(days=1))
     truth = Truth(stored_rates)
     stream = Stream(seed, truth, id_prefix=f"h{int(now.timestamp())}")
     random = Random(f"arrival-{seed}")  # noqa: S311 - a repeatable world, nothing secret
-    moments = sorted(_moments(random, first, now, days), key=lambda pair: pair[1])
     records: list[bytes] = []
     far: list[bytes] = []
-    for index, (campaign, at) in enumerate(moments):
-        record = stream.event(campaign, at)
+    for index, one in enumerate(delivered(world, first, now)):
+        record = stream.of(one)
         records.append(record)
         draw = random.random()
         if draw < _NEAR_COPY_SHARE:
@@ -156,17 +166,5 @@ def live(seed: int, truth: Truth, started: datetime) -> Iterator[tuple[SandboxCa
         yield random.choices(CAMPAIGNS, [c.events_per_day for c in CAMPAIGNS])[0], stream
 
 
-def _moments(random: Random, first: datetime, now: datetime, days: int) -> Iterator[tuple[SandboxCampaign, datetime]]:
-    for campaign in CAMPAIGNS:
-        zone = ZoneInfo(campaign.timezone)
-        for day in range(days):
-            start = (first + timedelta(days=day)).astimezone(UTC)
-            weekend = (start.astimezone(zone).weekday() >= 5) * 0.35
-            for _ in range(round(campaign.events_per_day * (1 - weekend) * random.uniform(0.8, 1.2))):
-                hour = random.choices(range(24), _HOUR_WEIGHTS)[0]
-                at = start + timedelta(hours=hour, microseconds=random.randrange(3_600_000) * 1000)
-                yield campaign, min(at, now)
-
-
-def _encode(event: dict[str, object]) -> bytes:
+def encode(event: Mapping[str, object]) -> bytes:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""The campaigns of the sandbox and the currency rates they need."""
+"""The campaigns of the sandbox, where they are known on the platforms, and the currency rates they need."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,6 +20,8 @@ class SandboxCampaign:
 
     def body(self, first_day: date) -> dict[str, object]:
         """The body of ``POST /api/v1/campaigns``."""
+        from campaignctl.sandbox.natives import claimed_by
+
         return {
             "name": self.name,
             "timezone": self.timezone,
@@ -27,15 +29,7 @@ class SandboxCampaign:
             "budget": self.daily_budget,
             "budget_period": "daily",
             "start_date": first_day.isoformat(),
-            "platforms": [
-                {
-                    "platform": platform,
-                    "account_id": f"sandbox-{platform}",
-                    "external_id": f"{platform[:2]}-{7_000_000 + self.number}",
-                    **({"level": "campaign_group"} if platform == "linkedin" else {}),
-                }
-                for platform in self.platforms
-            ],
+            "platforms": [native.link() for native in claimed_by(self)],
         }
 
 
@@ -54,6 +48,11 @@ CAMPAIGNS = (
     SandboxCampaign(12, "Payroll software", "Europe/Paris", "EUR", ("linkedin", "google", "meta"), 30, 420),
 )
 
+UNCLAIMED = SandboxCampaign(
+    90, "Frühere Marke – 旧ブランド", "UTC", "USD", ("meta", "google", "linkedin", "tiktok"), 8, 0
+)
+"""Runs in the accounts too, and no campaign of the product claims it."""
+
 REGIONS = {
     "USD": ("US", "US-CA", "US-NY", "US-TX", "CA-ON"),
     "INR": ("IN", "IN-MH", "IN-KA", "IN-DL"),
@@ -67,6 +66,14 @@ REGIONS = {
 
 # Roughly what one US dollar cost late in 2026; the sandbox only needs plausible figures.
 _PER_DOLLAR = {"INR": "84.1", "GBP": "0.77", "EUR": "0.92", "JPY": "151", "AUD": "1.52", "BRL": "5.6", "NZD": "1.67"}
+
+
+PLATFORM_WEIGHTS = {"meta": 5, "google": 4, "tiktok": 3, "linkedin": 2}
+
+
+def per_dollar(currency: str) -> Decimal:
+    """Roughly what a US dollar costs in the currency."""
+    return Decimal(_PER_DOLLAR.get(currency, "1"))
 
 
 def foreign_currency(campaign: SandboxCampaign) -> str:
@@ -91,6 +98,6 @@ def rates(seed: int, first_day: date, last_day: date) -> list[dict[str, object]]
 
 
 def _rate(random: Random, currency: str, base: str) -> str:
-    middle = Decimal(_PER_DOLLAR.get(base, "1")) / Decimal(_PER_DOLLAR.get(currency, "1"))
+    middle = per_dollar(base) / per_dollar(currency)
     wobble = Decimal(random.randint(-200, 200)) / Decimal(10_000)
     return str((middle * (1 + wobble)).quantize(Decimal("0.000001")))

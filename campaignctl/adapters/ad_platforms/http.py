@@ -177,7 +177,11 @@ class Caller:
     def _judged(self, call: Call, answer: Answer, judge: "Judge[_T]") -> "_T | Retry | Hold":
         if 300 <= answer.status < 400:
             raise self.error(PlatformAnswerInvalid, call, "answered with a redirect, which is never followed")
-        verdict = judge(answer)
+        try:
+            verdict = judge(answer)
+        except TooMuch:  # the platform took the call: no quota is in the way any more
+            self.gate.succeeded(call.keys)
+            raise
         if isinstance(verdict, Retry | Hold):
             _log.info("%s: %s %s (status %d)", self.platform, call.what, verdict.reason, answer.status)
         return verdict
