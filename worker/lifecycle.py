@@ -25,6 +25,8 @@ from worker.drift import DriftCheck
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
+from worker.probe import Probe
+from worker.quarantine import Quarantine
 from worker.runner import STOP_WITHIN_S, Worker, WorkerOptions, WorkerThread
 from worker.scheduler import FetchScheduler, Schedule
 
@@ -90,6 +92,7 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
             FlushPolicy(rows=min(events.flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000),
             breaker=BreakerPolicy(events.stop_at_bad_percent / 100, events.stop_after_records),
         ),
+        quarantine=Quarantine(app.metadata, Probe(app.limits)),
         commands=Commands(reaggregator, partition_of=partition_for_key),
         drift_check=drift_check,
         housekeeping=app.housekeeping,

@@ -28,6 +28,11 @@ class WorkerMetrics:
         self.rejected = Counter(
             "campaignctl_events_rejected_total", "Records that became dead letters.", ["reason"], registry=registry
         )
+        self.quarantined = Counter(
+            "campaignctl_events_quarantined_total",
+            "Records set aside because processes died while they read them.",
+            registry=registry,
+        )
         self.rerouted = Counter(
             "campaignctl_events_rerouted_total",
             "Records produced again because they lay in another partition than their campaign's.",
@@ -104,6 +109,7 @@ class WorkerMetrics:
         self.duplicates.labels("copy").inc(counts.copies - counts.conflicts)
         self.duplicates.labels("conflict").inc(counts.conflicts)
         self.rerouted.inc(counts.rerouted)
+        self.quarantined.inc(counts.quarantined)
         self.ignored.inc(counts.own_records)
         for platform, slices in counts.slices_by_platform.items():
             self.slices.labels(platform).inc(slices)

@@ -35,6 +35,7 @@ from worker.commands import Command, Commands
 from worker.drift import DriftCheck
 from worker.intents import Intent, token_of, unfinished_intent
 from worker.metrics import WorkerMetrics
+from worker.quarantine import Quarantine
 
 logger = logging.getLogger("campaignctl.worker")
 
@@ -70,6 +71,8 @@ class Tools:
     metrics: WorkerMetrics
     breakers: Breakers
     failpoint: Callable[[str], None]
+    quarantine: Quarantine | None
+    """None: a record that ends processes ends all that come."""
     commands: Commands | None
     """None: command records do nothing."""
     drift_check: DriftCheck | None
@@ -102,6 +105,9 @@ class OwnedPartition:
         self.position = committed.offset
         """Everything below is applied."""
         self._acknowledged = committed.offset
+        self._opened_at = committed.offset
+        self._is_suspect = tools.quarantine is not None and tools.quarantine.begin(self._topic, number, self._opened_at)
+        """Processes have died here: records are looked at before they are applied, until something is acknowledged."""
         self._buffer = PartitionBuffer(number, committed.offset)
         self._plan(committed, log_end=kept.end)
         log_time_ms = self._log_time_ms(max(committed.offset - 1, kept.start))
@@ -184,6 +190,8 @@ class OwnedPartition:
                 return
             end = command.offset  # what comes before it lands first
         batch = self._buffer.take(tools.clock.monotonic_s(), end=end)
+        if self._is_suspect and tools.quarantine is not None:
+            self._set_killers_aside(tools.quarantine, batch.records)
         prepared, intent = self._prepare(batch)
         if prepared.writes_anything:
             if replay is None:
@@ -201,6 +209,17 @@ class OwnedPartition:
         self._report(batch, prepared, replayed=replay is not None)
         if not prepared.writes_anything:
             self.acknowledge()
+
+    def close(self) -> None:
+        """Give the partition up alive. Raises ``Unavailable``."""
+        self.owned = False
+        if self._tools.quarantine is not None:
+            self._tools.quarantine.end(self._topic, self.number)
+
+    def _set_killers_aside(self, quarantine: Quarantine, records: RecordBatch) -> None:
+        found = self._persist(lambda: quarantine.set_aside(self._topic, records, self._breathe))
+        if found:
+            self._tools.ingestor.learn_anew()
 
     def _execute(self, command: Command) -> None:
         """A command is a batch of its own, so that nobody lands events of its campaign meanwhile."""
@@ -263,6 +282,7 @@ class OwnedPartition:
             raise OwnershipLostError
         self._tools.consumer.commit(self.number, offset, metadata)
         self._acknowledged = offset
+        self._is_suspect = self._is_suspect and offset <= self._opened_at
 
     def _persist(self, action: Callable[[], _T]) -> _T:
         return self._until_done(lambda _: action())[0]

@@ -21,6 +21,7 @@ from worker.commands import Commands
 from worker.drift import DriftCheck
 from worker.metrics import WorkerMetrics
 from worker.partition import Tools
+from worker.quarantine import Quarantine
 from worker.session import Session, StoppingError
 
 logger = logging.getLogger("campaignctl.worker")
@@ -74,6 +75,7 @@ class Worker:
         clock: Clock,
         metrics: WorkerMetrics,
         options: WorkerOptions | None = None,
+        quarantine: Quarantine | None = None,
         commands: Commands | None = None,
         drift_check: DriftCheck | None = None,
         housekeeping: Callable[[], object] | None = None,
@@ -89,6 +91,7 @@ class Worker:
         self._metrics = metrics
         self._options = options or WorkerOptions()
         self._breakers = Breakers(self._options.breaker, store)
+        self._quarantine = quarantine
         self._commands = commands
         self._drift_check = drift_check
         self._housekeeping = housekeeping
@@ -164,6 +167,7 @@ class Worker:
             metrics=self._metrics,
             breakers=self._breakers,
             failpoint=self._failpoint,
+            quarantine=self._quarantine,
             commands=self._commands,
             drift_check=self._drift_check,
             wait=self._clock.sleep,

@@ -13,6 +13,7 @@ from campaignctl.services.landing import ForeignRowsError
 from worker.breaker import MassRejectionError
 from worker.intents import UnreadableIntentError
 from worker.partition import LogTruncatedError, OwnedPartition, OwnershipLostError, Tools
+from worker.probe import TooManyKillersError
 
 logger = logging.getLogger("campaignctl.worker")
 
@@ -130,10 +131,16 @@ class Session:
             self._setbacks.pop(number, None)
             partition = self._owned.pop(number, None)
             if partition is not None:
-                partition.owned = False
-                logger.info("%s: given up", partition)
+                self._give_up(partition)
             with suppress(KeyError):
                 self._tools.metrics.lag.remove(self._tools.topic, str(number))
+
+    def _give_up(self, partition: OwnedPartition) -> None:
+        try:
+            partition.close()
+        except Unavailable as error:  # it will look as if this process had died; that costs a look at some records
+            logger.warning("%s: cannot note that it is given up: %s", partition, error.message)
+        logger.info("%s: given up", partition)
 
     def _open_waiting(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -160,7 +167,7 @@ class Session:
         except OwnershipLostError:
             self._tools.metrics.fenced.inc()
             logger.info("%s[%d]: went to another worker while waiting for a store", self._tools.topic, number)
-        except (UnreadableIntentError, LogTruncatedError, ForeignRowsError) as error:
+        except (UnreadableIntentError, LogTruncatedError, ForeignRowsError, TooManyKillersError) as error:
             self._set_back(number, str(error), _STALLED_RETRY_S)
         except MassRejectionError as error:
             self._tools.metrics.stops.inc()

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from campaignctl.domain.events import Reject, RejectReason
 from campaignctl.domain.fields import FieldReader
@@ -25,6 +26,23 @@ KEPT_OF_LARGER_BYTES = 65_536
 _IDS_END = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class LetterCode(StrEnum):
+    """Why a record is a dead letter: the rule that it breaks, or that processes die of it."""
+
+    MALFORMED_JSON = RejectReason.MALFORMED_JSON.value
+    MISSING_FIELD = RejectReason.MISSING_FIELD.value
+    INVALID_TYPE = RejectReason.INVALID_TYPE.value
+    INVALID_VALUE = RejectReason.INVALID_VALUE.value
+    INVALID_REGION = RejectReason.INVALID_REGION.value
+    UNKNOWN_PLATFORM = RejectReason.UNKNOWN_PLATFORM.value
+    UNKNOWN_CAMPAIGN = RejectReason.UNKNOWN_CAMPAIGN.value
+    EVENT_TIME_IN_FUTURE = RejectReason.EVENT_TIME_IN_FUTURE.value
+    EVENT_TIME_TOO_OLD = RejectReason.EVENT_TIME_TOO_OLD.value
+    TOO_LARGE = RejectReason.TOO_LARGE.value
+    QUARANTINED = "quarantined"
+    """Breaks no rule that is known: nobody could read it and live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,7 @@ class FromRequest:
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     code: str
-    """A reason code (``RejectReason``)."""
+    """A ``LetterCode``."""
     message: str
     """A sentence that says what was wrong."""
     value: bytes
@@ -94,7 +112,7 @@ def letter_filter(values: Mapping[str, object]) -> LetterFilter:
     """The filter that ``FILTER_MEMBERS`` describe; raises ``InvalidInput`` that names each wrong one."""
     errors: list[FieldError] = []
     given = FieldReader(values, FILTER_MEMBERS, errors)
-    reason = given.choice("reason", RejectReason, RejectReason.MALFORMED_JSON).value if given.given("reason") else None
+    reason = given.choice("reason", LetterCode, LetterCode.MALFORMED_JSON).value if given.given("reason") else None
     wanted = LetterFilter(reason, given.id("campaign_id"), given.instant_us("since"), given.instant_us("until"))
     if errors:
         raise InvalidInput(errors)
@@ -106,7 +124,20 @@ def dead_letter(reject: Reject, value: bytes, at: datetime, origin: FromLog | Fr
     campaign_id = reject.campaign_id
     if campaign_id is not None and campaign_id >= _IDS_END:
         campaign_id = None  # nobody's, and as text it could be megabytes
-    letter = DeadLetter(reject.reason.value, reject.message, value, at, origin, campaign_id)
+    return _cut(DeadLetter(reject.reason.value, reject.message, value, at, origin, campaign_id))
+
+
+def quarantine_letter(key: bytes | None, value: bytes, at: datetime, origin: FromLog) -> DeadLetter:
+    """The letter of a record that processes died of: nothing of it is read but the key, which names its campaign."""
+    named = int(key) if key is not None and len(key) < 20 and key.isdigit() else None
+    campaign_id = named if named is not None and named < _IDS_END else None
+    message = "three processes died while they read the record; it is set aside, so that the others are counted"
+    return _cut(DeadLetter(LetterCode.QUARANTINED.value, message, value, at, origin, campaign_id))
+
+
+def _cut(letter: DeadLetter) -> DeadLetter:
+    """Without what is over 1 MiB."""
+    value = letter.value
     if len(value) <= LARGEST_WHOLE_VALUE_BYTES:
         return letter
     digest = hashlib.sha256(value).hexdigest()

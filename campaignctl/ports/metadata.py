@@ -16,6 +16,7 @@ from campaignctl.domain.campaigns import Campaign, CampaignDraft, LinkLevel, Pla
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Organization, Role, User
 from campaignctl.ports.accounts import AccountRecords
+from campaignctl.ports.attempts import AttemptStore, QuarantineLookup
 from campaignctl.ports.erasures import ErasureLookup, ErasureStore
 from campaignctl.ports.jobs import JobStore
 from campaignctl.ports.letters import LetterReplayStore
@@ -42,7 +43,7 @@ class CampaignFacts:
     """Rises with every change of the organization's currency rates."""
 
 
-class CampaignFactsStore(ErasureLookup, Protocol):
+class CampaignFactsStore(ErasureLookup, QuarantineLookup, Protocol):
     def claim_for_events(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         """Facts of those that exist, marking each as having events.
 
@@ -378,6 +379,7 @@ class MetadataStore(
     AccountRecords,
     Versioned,
     ErasureStore,
+    AttemptStore,
     Protocol,
 ):
     """All of it: what an adapter implements."""

@@ -19,7 +19,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from campaignctl.domain.dead_letters import REPLAY_HEADER, DeadLetter, FromLog, dead_letter
+from campaignctl.domain.dead_letters import REPLAY_HEADER, DeadLetter, FromLog, dead_letter, quarantine_letter
 from campaignctl.domain.dedup_window import I64, U64, DedupWindow, event_keys
 from campaignctl.domain.erased_events import ErasedEvents
 from campaignctl.domain.events import EventColumns, EventLimits, Reject, RejectReason, decode_columns, fingerprints
@@ -74,6 +74,8 @@ class BatchCounts:
     rerouted: int = 0
     erased: int = 0
     """Records of erased events, and those of erased campaigns that the log took before the erasure."""
+    quarantined: int = 0
+    """Records that processes died of."""
     own_records: int = 0
     """Records of the product's own that do nothing: damaged, or of a kind or version that is not known here."""
     slices_by_platform: Counter[str] = field(default_factory=Counter)
@@ -165,7 +167,8 @@ class Ingestor:
         self._claimed: dict[int, CampaignFacts] = {}
         self._erased_at_ms: dict[int, float] = {}
         self._erased_events = ErasedEvents()
-        self._looked_for_erased_s = -ERASURES_KNOWN_WITHIN_S
+        self._quarantined: frozenset[tuple[int, int]] = frozenset()
+        self._learned_s = -ERASURES_KNOWN_WITHIN_S
         self.code = hashlib.sha256(repr((_RULES_VERSION, limits, window_days)).encode()).hexdigest()[:8]
         """Names the rules that make rows of records: a replay under other rules may make other rows."""
 
@@ -174,6 +177,7 @@ class Ingestor:
 
         The partition's campaigns may have counted elsewhere before: the topic was made anew since, or got partitions.
         """
+        self.learn_anew()  # whoever had the partition before may have set records aside
         window, topic_id = DedupWindow(self._deduplicator.window_ms), topic_number(topic)
         since_ms = log_time_ms - window.span_ms
         for seen in self._store.landed_before(topic_id, partition, offset, since_ms):
@@ -194,6 +198,10 @@ class Ingestor:
         for campaign_id in campaign_ids:
             self._claimed.pop(campaign_id, None)
 
+    def learn_anew(self) -> None:
+        """Ask the metadata store with the next batch what was erased and set aside, however short it is since."""
+        self._learned_s = self._clock.monotonic_s() - ERASURES_KNOWN_WITHIN_S
+
     def prepare(
         self, batch: RecordRange, topic: Topic, window: DedupWindow, refused_before: Collection[int] = ()
     ) -> PreparedBatch:
@@ -204,10 +212,12 @@ class Ingestor:
         """
         source = OffsetRange(topic_number(topic), batch.records.partition, batch.start, batch.end)
         counts = BatchCounts()
-        self._learn_erasures()
-        kinds = own_kinds(batch.records.headers)
+        self._learn(topic)
+        set_aside = self._set_aside(batch)
+        kinds = {place: kind for place, kind in own_kinds(batch.records.headers).items() if place not in set_aside}
         reports = _reports(batch.records, kinds, source, counts)
-        records = _event_records(batch.records, kinds, refused_before)
+        left_out = {*refused_before, *(batch.records.offsets[place] for place in set_aside)}
+        records = _event_records(batch.records, kinds, left_out)
         columns, rejects = decode_columns(records.values, records.times_ms, self._limits)
         campaigns = self._resolve(columns)
         columns, campaigns, unknown = _drop_unknown(columns, campaigns)
@@ -225,13 +235,18 @@ class Ingestor:
         counts.copies = len(columns) - int(verdicts.counted.sum())
         counts.conflicts = len(verdicts.conflicts)
         counts.rerouted = len(rerouted)
+        set_aside = [place for place in set_aside if batch.records.offsets[place] not in refused_before]
+        counts.quarantined = len(set_aside)
         return PreparedBatch(
             topic=topic,
             source=source,
             rows=self._rows(columns, campaigns, candidates, verdicts.counted, records, source),
             keys=verdicts.keys[verdicts.counted],
             conflicts=_conflicts(columns, verdicts, records, source),
-            dead_letters=self._dead_letters(rejects, records, topic, source.partition),
+            dead_letters=[
+                *self._dead_letters(rejects, records, topic, source.partition),
+                *self._quarantine_letters(set_aside, batch.records, topic),
+            ],
             rerouted=rerouted,
             reports=reports,
             counts=counts,
@@ -245,18 +260,32 @@ class Ingestor:
         if batch.last_time_ms is not None:
             window.forget_before(batch.last_time_ms)
 
-    def _learn_erasures(self) -> None:
+    def _set_aside(self, batch: RecordRange) -> list[int]:
+        """The places of the batch's records that processes died of."""
+        offsets = [offset for partition, offset in self._quarantined if partition == batch.records.partition]
+        return [place for place, offset in enumerate(batch.records.offsets) if offset in offsets] if offsets else []
+
+    def _quarantine_letters(self, places: Sequence[int], records: RecordBatch, topic: Topic) -> list[DeadLetter]:
+        at = self._clock.now()
+        origins = (FromLog(topic.name, topic.incarnation, records.partition, records.offsets[n]) for n in places)
+        return [
+            quarantine_letter(records.keys[place], records.values[place], at, origin)
+            for place, origin in zip(places, origins, strict=True)
+        ]
+
+    def _learn(self, topic: Topic) -> None:
         """Forget the campaigns that have been erased: their events are those of an unknown campaign.
 
-        And learn which single events were: their ids never count again.
+        And learn which single events were, whose ids never count again, and which records processes died of.
         """
         now_s = self._clock.monotonic_s()
-        if now_s - self._looked_for_erased_s >= ERASURES_KNOWN_WITHIN_S:
+        if now_s - self._learned_s >= ERASURES_KNOWN_WITHIN_S:
             erased = self._metadata.erased_campaigns()
             self.forget_campaigns(erased)
             self._erased_at_ms = {campaign_id: at.timestamp() * 1_000 for campaign_id, at in erased.items()}
             self._erased_events.add(self._metadata.erased_events(self._erased_events.known))
-            self._looked_for_erased_s = now_s
+            self._quarantined = self._metadata.quarantined_records(topic.incarnation)
+            self._learned_s = now_s
 
     def _drop_erased(
         self, columns: EventColumns, campaigns: _Campaigns, counts: BatchCounts

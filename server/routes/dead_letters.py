@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from campaignctl.domain.dead_letters import FILTER_MEMBERS, FromLog, FromRequest, letter_filter
-from campaignctl.domain.events import RejectReason
+from campaignctl.domain.dead_letters import FILTER_MEMBERS, FromLog, FromRequest, LetterCode, letter_filter
 from campaignctl.domain.fields import FieldReader
 from campaignctl.domain.jobs import Job
 from campaignctl.errors import FieldError, InvalidInput
@@ -23,7 +22,7 @@ router = APIRouter(prefix="/api/v1/dead-letters")
 
 _TIME = {"type": "string", "format": "date-time"}
 FILTERS = (
-    Param("reason", "Only those of this reason code.", {"type": "string", "enum": list(RejectReason)}),
+    Param("reason", "Only those of this reason code.", {"type": "string", "enum": list(LetterCode)}),
     Param(
         "campaign_id", "Only those that named this campaign.", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
     ),

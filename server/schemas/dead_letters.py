@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from campaignctl.domain.events import RejectReason
+from campaignctl.domain.dead_letters import LetterCode
 from server.schemas.fields import In
 
 LetterId = Annotated[str, Field(pattern="^[0-9]{1,18}-[0-9]{1,18}$")]
@@ -15,7 +15,7 @@ class DeadLetterOut(BaseModel):
     """A record that was refused, with its original bytes: as `value`, or as `value_base64` where they are no UTF-8."""
 
     id: LetterId
-    code: str = Field(description="The reason code.", examples=[RejectReason.INVALID_VALUE])
+    code: str = Field(description="The reason code.", examples=[LetterCode.INVALID_VALUE])
     message: str
     source: str = Field(pattern="^(kafka|http)$", description="How the record came.")
     value: str | None = Field(description="The original bytes as text; null where they are not valid UTF-8.")
@@ -42,7 +42,7 @@ class ReplayIn(In):
     """Which letters: `ids`, or the filters of the listing (none of them means all letters)."""
 
     ids: list[LetterId] | None = Field(default=None, min_length=1, max_length=1_000)
-    reason: RejectReason | None = None
+    reason: LetterCode | None = None
     campaign_id: int | None = Field(default=None, ge=1, lt=2**63)
     since: datetime | None = None
     until: datetime | None = None

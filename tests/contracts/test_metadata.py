@@ -10,6 +10,7 @@ from campaignctl.adapters.metadata.postgresql import PostgreSQLMetadata
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
 from campaignctl.services.schema import SchemaService
 from tests.contracts.accounts_contract import AccountsContract
+from tests.contracts.attempts_contract import AttemptsContract
 from tests.contracts.erasures_contract import ErasuresContract
 from tests.contracts.jobs_contract import JobsContract
 from tests.contracts.membership_contract import MembershipContract
@@ -92,6 +93,10 @@ class TestMembership(MembershipContract):
 
 class TestAccounts(AccountsContract):
     """See ``AccountsContract``."""
+
+
+class TestAttempts(AttemptsContract):
+    """See ``AttemptsContract``."""
 
 
 class TestErasures(ErasuresContract):

@@ -6,6 +6,7 @@ The truth is a plain sum over what was produced. Raw rows, the rollup and the de
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -184,6 +185,22 @@ def test_a_worker_that_dies_at_a_step_is_repeated_exactly(stores: Stores, point:
         deaths += work(stores, CA_TEST_FAILPOINT=f"{point}:{nth}") == DIED
     assert deaths >= 2
     assert work(stores) == 0
+    assert_equals_the_truth(stores, producer)
+
+
+def test_a_record_that_ends_three_processes_is_set_aside(stores: Stores) -> None:
+    producer = Producer(stores, seed=11)
+    producer.produce(2_500)
+    stores.log.produce(EVENTS, [NewRecord(b"3", b'{"event_id":"kills","campaign_id":3}')])
+    producer.refused["quarantined"] += 1
+    producer.produce(2_500)
+    command = [sys.executable, "-m", "tests.e2e.worker_process", str(stores.directory)]
+    codes = []
+    for _ in range(4):
+        ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"CA_TEST_MORTAL": "1"}, timeout=55, check=False)
+        codes.append(ran.returncode)
+    assert codes[-1] == 0
+    assert set(codes[:2]) == {-signal.SIGKILL}
     assert_equals_the_truth(stores, producer)
 
 

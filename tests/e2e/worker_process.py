@@ -2,7 +2,8 @@
 
 It applies everything in the log, then ends. ``CA_TEST_FAILPOINT=name:n`` ends the process without a word when the named
 point of a batch is reached for the n-th time: one of those of ``worker.partition`` and ``services.reaggregator``, or
-``mid_insert``, ``mid_slices``, ``mid_coverage`` or ``mid_correction``, which is some milliseconds after that insert began.
+``mid_insert``, ``mid_slices``, ``mid_coverage`` or ``mid_correction``, which is some milliseconds after that insert began. With ``CA_TEST_MORTAL=1`` it dies of the records of
+``tests.e2e.killing`` when it prepares a batch that has one.
 """
 
 import logging
@@ -28,9 +29,12 @@ from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from campaignctl.services.reaggregator import Reaggregator
 from campaignctl.services.schema import SchemaService
+from tests.e2e.killing import be_mortal, look
 from worker.batching import FlushPolicy
 from worker.commands import Commands
 from worker.metrics import WorkerMetrics
+from worker.probe import Probe
+from worker.quarantine import Quarantine
 from worker.runner import Worker, WorkerOptions
 
 EVENTS, LETTERS, GROUP = "campaign-events", "campaign-events-dlq", "campaignctl-worker"
@@ -78,6 +82,7 @@ def make_worker(
         analytics,
         ingestor,
         landing,
+        quarantine=Quarantine(stores.metadata, Probe(EventLimits(), look=look)),
         commands=Commands(reaggregator, partition_of=partition_for_key),
         topic=EVENTS,
         group=GROUP,
@@ -127,6 +132,8 @@ def main(directory: str) -> None:
     stores = Stores(Path(directory))
     analytics = stores.open_analytics()
     SchemaService((analytics,)).check()
+    if os.environ.get("CA_TEST_MORTAL"):
+        be_mortal()
     die = dying(os.environ.get("CA_TEST_FAILPOINT", ":0"), analytics)
 
     def failpoint(name: str) -> None:

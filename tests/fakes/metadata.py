@@ -24,6 +24,9 @@ class FakeCampaigns:
         self.links: dict[int, list[PlatformLink]] = {}
         self.erased: dict[int, datetime] = {}
         self.event_erasures: dict[int, EventErasure] = {}
+        self.quarantined: set[tuple[int, int]] = set()
+        self.work: dict[int, tuple[int, str, int]] = {}
+        """By partition: where the last process began, who it was ("": it ended alive), and how many died there."""
         self.down = False
 
     def add(
@@ -59,6 +62,26 @@ class FakeCampaigns:
     def erased_events(self, known: Collection[int] = (), /) -> dict[int, EventErasure]:
         self._check()
         return {number: one for number, one in self.event_erasures.items() if number not in known}
+
+    def quarantined_records(self, incarnation: str, /) -> frozenset[tuple[int, int]]:
+        self._check()
+        return frozenset(self.quarantined)
+
+    def quarantine(self, incarnation: str, partition: int, offsets: Collection[int], /) -> None:
+        self._check()
+        self.quarantined |= {(partition, offset) for offset in offsets}
+
+    def begin_work(self, incarnation: str, partition: int, offset: int, owner: str, /) -> int:
+        self._check()
+        start, before, deaths = self.work.get(partition, (offset, owner, 0))
+        deaths = (deaths if start == offset else 0) + (before not in (owner, ""))
+        self.work[partition] = offset, owner, deaths
+        return deaths
+
+    def end_work(self, incarnation: str, partition: int, owner: str, /) -> None:
+        self._check()
+        start, before, deaths = self.work[partition]
+        self.work[partition] = start, "" if before == owner else before, deaths
 
     def erasing(self) -> set[int]:
         self._check()

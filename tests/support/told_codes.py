@@ -32,7 +32,7 @@ def _told(node: ast.AST) -> Iterator[str]:
                     yield from _words(value)
         case ast.JoinedStr():  # JSON that is written by hand
             yield from _IN_JSON.findall("".join(str(one.value) for one in node.values if isinstance(one, ast.Constant)))
-        case ast.ClassDef(name="RejectReason", body=body):
+        case ast.ClassDef(name="RejectReason" | "LetterCode", body=body):
             yield from (word for one in body if isinstance(one, ast.Assign) for word in _words(one.value))
         case ast.Call(func=func, args=args):
             name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""

@@ -21,6 +21,7 @@ from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
 from worker.drift import DriftCheck
 from worker.metrics import WorkerMetrics
+from worker.quarantine import Quarantine
 from worker.runner import Worker, WorkerOptions
 from worker.session import Session
 
@@ -66,6 +67,7 @@ class Bench:
         housekeeping: Callable[[], object] | None = None,
         breaker: BreakerPolicy | None = None,
         drift_check: DriftCheck | None = None,
+        quarantine: Quarantine | None = None,
     ) -> Worker:
         log = log or self.log
         ingestor = Ingestor(
@@ -89,6 +91,7 @@ class Bench:
             options=WorkerOptions(policy, poll_records, breaker=breaker or BreakerPolicy()),
             housekeeping=housekeeping,
             drift_check=drift_check,
+            quarantine=quarantine,
             failpoint=failpoint,
         )
 

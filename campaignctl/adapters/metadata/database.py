@@ -31,6 +31,7 @@ _QUERY_FILES = (
     "jobs.sql",
     "letters.sql",
     "erasures.sql",
+    "attempts.sql",
     "accounts.sql",
 )
 

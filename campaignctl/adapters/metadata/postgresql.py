@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
+from campaignctl.adapters.metadata.attempts import AttemptTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables, facts_of, ids_among
 from campaignctl.adapters.metadata.database import from_us
@@ -41,6 +42,7 @@ class PostgreSQLMetadata(
     LetterTables,
     AccountTables,
     ErasureTables,
+    AttemptTables,
 ):
     """Metadata in a database that exists already; its tables are made by the first migration.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from campaignctl.adapters.metadata.accounts import AccountTables
 from campaignctl.adapters.metadata.api_keys import ApiKeyTables
+from campaignctl.adapters.metadata.attempts import AttemptTables
 from campaignctl.adapters.metadata.audit import AuditTables
 from campaignctl.adapters.metadata.campaigns import CampaignTables
 from campaignctl.adapters.metadata.erasures import ErasureTables
@@ -38,6 +39,7 @@ class SQLiteMetadata(
     LetterTables,
     AccountTables,
     ErasureTables,
+    AttemptTables,
 ):
     """Metadata in the SQLite file at ``path``; made by the first migration, never by looking at it.
 

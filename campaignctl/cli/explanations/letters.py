@@ -38,6 +38,11 @@ TOLD = {
         "event_id, campaign_id, platform and event_time are; null and an empty string count as missing.",
         _SEE,
     ),
+    "quarantined": (
+        "Processes died while they read the record.",
+        "It meets a fault of the program; two workers and a process that looked at it alone ended over it.",
+        "keep what campaignctl dlq show ID --raw prints, and report it; after a fix: campaignctl dlq replay ID",
+    ),
     "too_large": (
         "The record, or the body of the request, is larger than the bound.",
         "A record takes 256 KiB (events.max_record_bytes), a body 8 MiB and 32 MiB unpacked.",
