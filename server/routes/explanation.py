@@ -131,7 +131,7 @@ def _converted(found: Explanation, one: Converted) -> dict[str, object]:
         "currency": one.currency,
         "amount": micros_to_decimal(one.amount),
         "base": found.query.currency,
-        "rate": None if one.rate is None else one.rate.rate,
+        "rate": None if one.rate is None else Decimal(format(one.rate.rate, "f")),  # 100, not 1E+2
         "rate_date": None if one.rate is None else one.rate.day,
         "value": None if one.value is None else micros_to_decimal(one.value),
     }
