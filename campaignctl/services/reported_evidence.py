@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+import numpy as np
+
 from campaignctl.domain.insight_sums import Keys
 from campaignctl.domain.insights import InsightQuery, Metric
 from campaignctl.domain.reports import FIRST_DAY, LAST_DAY, Breakdown
@@ -117,7 +119,7 @@ def _native_report(
         at_us = int(stood.covered_us[breakdown][place][0]) if breakdown in stood.covered_us else NEVER
         return None if at_us == NEVER else at_us
 
-    rows = [row for row, owner in enumerate(stood.native.tolist()) if owner == place]
+    rows = np.flatnonzero(stood.native == place).tolist()
     return NativeReport(
         native=native,
         zone=account_zone(stood.timezone[place], native.platform, campaign_zone).key,
