@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
-from campaignctl.errors import CampaignctlError, ConfigurationError
+from campaignctl.errors import CampaignctlError, ConfigurationError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from campaignctl.api_client import ApiClient
 
 app = new_app()
+
+_NO_WEB = "the dashboard is not served to browsers"
+_NO_WEB_HINT = (
+    "run it in the terminal of a machine that reaches the API: campaignctl --api URL dashboard (over ssh with -t)"
+)
 
 
 @app.command(
@@ -26,14 +31,19 @@ def dashboard(
     interval: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.5, max=3600, help="Time between two readings.")
     ] = 2.0,
+    web: Annotated[bool, typer.Option("--web", hidden=True)] = False,
 ) -> None:
     """Watch campaigns live in the terminal."""
     invocation = invocation_of(context)
+    if web:
+        raise InvalidInput([FieldError("--web", _NO_WEB)], hint=_NO_WEB_HINT, code="usage")
     require_terminal()
     from campaignctl.cli.connection import connect
 
     with connect(invocation) as connection, connection.counting():
-        where = "this directory, no server running" if connection.in_process else connection.api.base_url
+        where = "this directory, no server running" if connection.in_process else str(connection.api.base_url)
+        if invocation.place().context:
+            where = f"{invocation.place().context} ({where})"
         watch(connection.api, where, campaign=campaign, interval_s=interval)
 
 
@@ -53,6 +63,6 @@ def watch(api: "ApiClient", where: str, *, campaign: int | None = None, interval
             f"the dashboard is not installed ({missing.name} is missing)",
             hint="install it with: pip install 'campaignctl[dashboard]'",
         ) from missing
-    from campaignctl.tui.snapshot import View
+    from campaignctl.tui.session import Session
 
-    Dashboard(api, where=where, view=View(campaign_id=campaign), interval_s=interval_s).run()
+    Dashboard(Session.of(api, where, campaign_id=campaign, interval_s=interval_s)).run()

@@ -1,1 +1,1 @@
-"""The live dashboard: a poller fetches immutable snapshots through the API client, the screen repaints them."""
+"""The dashboard: screens that poll the API client in threads and repaint from what came; nothing here waits for it."""

@@ -1,69 +1,62 @@
-"""The table: the view's rows, newest period first, updated in place so that the cursor stays where it was."""
+"""The table of the live screen: a row a period and group, the change against the time before beside it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
-from textual.widgets import DataTable
 
-from campaignctl.tui.widgets.numbers import exact, percent
+from campaignctl.tui.look import Look, plain, right
+from campaignctl.tui.view import MAX_ROWS, View
+from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
+from campaignctl.tui.widgets.numbers import NOT_GIVEN, change, exact, percent
 
-MAX_ROWS = 400
-_GROUP_MEMBERS = ("platform", "region", "device", "ad_group_id", "ad_id")
 # Finality stands before the figures, so that a narrow screen never shows a number without it.
-_FIGURES = ("spend", "revenue", "roas", "impressions", "clicks", "ctr", "conversions")
-_FINALITY_STYLES = {"live": "bold green", "provisional": "yellow", "settling": "cyan", "final": "dim"}
+_FIGURES = (
+    ("spend", 2),
+    ("revenue", 2),
+    ("roas", 2),
+    ("impressions", 0),
+    ("clicks", 0),
+    ("ctr", None),
+    ("conversions", 2),
+)
 
 
-class Breakdown(DataTable[Text]):
-    def on_mount(self) -> None:
-        self.cursor_type = "row"
-        self.zebra_stripes = True
-        self._shape: tuple[str, ...] = ()
+class Breakdown(KeyedTable):
+    def paint(self, body: Mapping[str, Any], view: View, look: Look) -> None:
+        """A body of the insights route that answers the view: as it sorts, else the newest period first."""
+        earlier = (body.get("comparison") or {}).get("rows") or [None] * len(body.get("rows", ()))
+        pairs = list(zip(body.get("rows", ()), earlier, strict=True))
+        if not view.sort:
+            pairs.sort(key=lambda pair: str(pair[0]["period_start"]), reverse=True)
+        columns = [Col("period", "period")]
+        if view.group_by:
+            columns.append(Col("group", view.group_by))
+        columns.append(Col("finality", "finality"))
+        arrow = "↓" if view.order == "desc" else "↑"
+        columns += [Col(name, f"{name} {arrow}" if name == view.sort else name, True) for name, _ in _FIGURES]
+        if view.compare:
+            columns.append(Col("change", f"{view.metric} ±", True))
+        columns.append(Col("source", "source"))
+        rows = {
+            f"{row['period_start']}|{row.get(view.group_by, '')}": _cells(row, before, view, look)
+            for row, before in pairs[:MAX_ROWS]
+        }
+        self.show(columns, rows)
 
-    def show(self, body: Mapping[str, Any]) -> None:
-        newest_first = sorted(body.get("rows", ()), key=lambda row: str(row["period_start"]), reverse=True)
-        rows = newest_first[:MAX_ROWS]
-        group = next((m for m in _GROUP_MEMBERS if rows and m in rows[0]), "")
-        shape = ("period", *((group,) if group else ()), "finality", *_FIGURES, "source")
-        wanted = {f"{row['period_start']}|{row.get(group, '')}": self._cells(row, group) for row in rows}
-        if shape != self._shape or list(wanted) != [key.value for key in self.rows]:
-            self._rebuild(shape, wanted)
-            return
-        for key, cells in wanted.items():
-            for column, cell in zip(shape, cells, strict=True):
-                if self.get_cell(key, column) != cell:
-                    self.update_cell(key, column, cell)
 
-    def _rebuild(self, shape: tuple[str, ...], wanted: Mapping[str, list[Text]]) -> None:
-        at = self.cursor_row
-        self.clear(columns=shape != self._shape)
-        if shape != self._shape:
-            for name in shape:
-                self.add_column(Text(name, justify="right" if name in _FIGURES else "left"), key=name)
-            self._shape = shape
-        for key, cells in wanted.items():
-            self.add_row(*cells, key=key)
-        if self.row_count:
-            self.move_cursor(row=min(at, self.row_count - 1), animate=False)
-
-    @staticmethod
-    def _cells(row: Mapping[str, Any], group: str) -> list[Text]:
-        def right(text: str) -> Text:
-            return Text(text, justify="right")
-
-        period = str(row["period_start"]) + (" ◂" if row.get("partial") else "")
-        finality = str(row["finality"])
-        return [
-            Text(period),
-            *((Text(str(row[group]) or "(none)"),) if group else ()),
-            Text(f"● {finality}", style=_FINALITY_STYLES.get(finality, "")),
-            right(exact(row["spend"], 2)),
-            right(exact(row["revenue"], 2)),
-            right(exact(row["roas"], 2)),
-            right(exact(row["impressions"], 0)),
-            right(exact(row["clicks"], 0)),
-            right(percent(row["ctr"])),
-            right(exact(row["conversions"], 2)),
-            Text(str(row["source"]), style="dim"),
-        ]
+def _cells(row: Mapping[str, Any], before: Mapping[str, Any] | None, view: View, look: Look) -> list[Text]:
+    period = str(row["period_start"])
+    if view.granularity == "hourly":
+        period = period[:16].replace("T", " ")
+    cells = [Text(period + (" ◂" if row.get("partial") else ""))]
+    if view.group_by:
+        cells.append(plain(row[view.group_by] or "(none)"))
+    cells.append(look.finality(str(row["finality"])))
+    for name, places in _FIGURES:
+        cells.append(right(percent(row[name]) if places is None else exact(row[name], places)))
+    if view.compare:
+        fraction = ((before or {}).get("change") or {}).get(view.metric)
+        cells.append(right(NOT_GIVEN if fraction is None else change(fraction), "dim"))
+    cells.append(Text(str(row["source"]), style="dim"))
+    return cells

@@ -1,35 +1,35 @@
-"""The list of campaigns on the left."""
+"""A list of campaigns to choose from."""
 
 from rich.text import Text
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from campaignctl.tui.snapshot import CampaignLine
-
-_MARKS = {"active": ("●", "green"), "paused": ("‖", "yellow"), "completed": ("✓", "dim"), "archived": ("·", "dim")}
+from campaignctl.tui.campaigns import Campaigns
+from campaignctl.tui.look import Look
 
 
 class CampaignList(OptionList):
-    """Highlights follow the cursor; rebuilt only when the campaigns themselves changed."""
+    """The highlight follows the cursor; rebuilt only when the campaigns themselves changed."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's own word
         super().__init__(id=id)
-        self._shown: tuple[CampaignLine, ...] = ()
+        self._shown: tuple[Campaigns, Look] | None = None
 
-    def show(self, campaigns: tuple[CampaignLine, ...], chosen: int | None) -> None:
-        if campaigns == self._shown:
-            return
-        self._shown = campaigns
-        self.clear_options()
-        self.add_options([Option(_line(c), id=str(c.id)) for c in campaigns])
-        ids = [c.id for c in campaigns]
-        if chosen in ids:
-            with self.prevent(OptionList.OptionHighlighted):
+    def show(self, campaigns: Campaigns, chosen: int | None, look: Look) -> None:
+        ids = [line.id for line in campaigns.lines]
+        with self.prevent(OptionList.OptionHighlighted):
+            if (campaigns, look) != self._shown:
+                self._shown = (campaigns, look)
+                self.clear_options()
+                self.add_options([Option(line.text(look), id=str(line.id)) for line in campaigns.lines])
+                if campaigns.more:
+                    self.add_option(Option(Text("… more: press /", style="dim"), disabled=True))
+            if chosen in ids:
                 self.highlighted = ids.index(chosen)
 
-
-def _line(campaign: CampaignLine) -> Text:
-    mark, style = _MARKS.get(campaign.status, ("·", "dim"))
-    return Text.assemble(
-        (f"{mark} ", style), (campaign.name, ""), (f"  {campaign.currency}", "dim"), no_wrap=True, overflow="ellipsis"
-    )
+    @property
+    def chosen(self) -> int | None:
+        if self.highlighted is None:
+            return None
+        name = self.get_option_at_index(self.highlighted).id
+        return None if name is None else int(name)

@@ -1,5 +1,6 @@
 """Numbers as people read them on a screen: short, aligned, honest about what is missing."""
 
+from datetime import datetime
 from typing import Any
 
 NOT_GIVEN = "–"
@@ -32,3 +33,35 @@ def change(fraction: Any) -> str:
         return "no comparison"
     arrow = "▲" if fraction > 0 else "▼" if fraction < 0 else "="
     return f"{arrow} {abs(float(fraction)) * 100:,.1f}%"
+
+
+def age(moment: str | None, now: datetime) -> str:
+    """How long ago an RFC 3339 moment is: ``41 s ago``; ``no data`` without one."""
+    if not moment:
+        return "no data"
+    seconds = (now - datetime.fromisoformat(moment)).total_seconds()
+    return f"{lasting(max(0.0, seconds))} ago"
+
+
+def lasting(seconds: float | None) -> str:
+    """``41 s``, ``12 min``, ``3 h``, ``2 d``; None as a dash."""
+    if seconds is None:
+        return NOT_GIVEN
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def moment(text: str | None, places: int = 5) -> str:
+    """A moment in the machine's zone: ``12 Oct 09:30`` (``places=8`` with seconds); None as a dash."""
+    if not text:
+        return NOT_GIVEN
+    at = datetime.fromisoformat(text).astimezone()
+    return f"{at:%d %b} {at:%H:%M:%S}"[: 7 + places]
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """``━━━━━────``: how much of it is done; an unknown share is all line."""
+    filled = round(max(0.0, min(1.0, fraction or 0.0)) * width)
+    return "━" * filled + "─" * (width - filled)

@@ -1,64 +1,61 @@
-"""The two status lines: how fresh the screen is, and what the numbers are."""
+"""The status lines: how fresh the screen is, and what the numbers are."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from rich.text import Text
 from textual.widgets import Static
 
-from campaignctl.tui.snapshot import Connection, Link, Snapshot
+from campaignctl.telemetry import one_line
+from campaignctl.tui.link import Connection, Link
+from campaignctl.tui.look import FINALITY_ORDER, Look
+from campaignctl.tui.session import Session
+from campaignctl.tui.widgets.numbers import age
 
-_STYLES = {
-    Connection.LIVE: "bold black on green",
-    Connection.STALE: "bold black on yellow",
-    Connection.OFFLINE: "bold white on red",
-    Connection.REFUSED: "bold white on red",
-    Connection.SIGNED_OUT: "bold white on red",
-    Connection.PAUSED: "bold black on cyan",
-    Connection.WAITING: "bold black on yellow",
+_MEANINGS = {
+    Connection.LIVE: "good",
+    Connection.STALE: "warn",
+    Connection.PAUSED: "accent",
+    Connection.WAITING: "warn",
 }
 
 
 class ConnectionLine(Static):
-    """``LIVE  as of 12:00:05 (2 s)  context``: never claims more than the last reading shows."""
+    """``LIVE  as of 12:00:05 (2 s)``: never claims more than the last reading shows."""
 
-    def show(self, link: Link, snapshot: Snapshot | None, context: str, now_s: float, interval_s: float) -> None:
+    def show(self, link: Link, session: Session, interval_s: float, look: Look) -> None:
+        now_s = session.monotonic_s()
         state = link.state(now_s, interval_s)
         label = f" {state.value} "
         if state is Connection.STALE:
             label = f" STALE {link.age_s(now_s)} s "
         elif state is Connection.OFFLINE:
             label = f" OFFLINE retry in {max(0, round(link.retry_at_s - now_s))} s "
-        text = Text.assemble((label, _STYLES[state]), "  ", no_wrap=True, overflow="ellipsis")
-        if snapshot is not None:
-            text.append(f"as of {_clock(snapshot.taken_at)} ({link.age_s(now_s)} s)  ", "bold")
-        text.append(context, "dim")
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(label, f"bold reverse {look.style(_MEANINGS.get(state, 'bad'))}")
+        if link.read_at_s is not None:
+            taken_at = session.now().timestamp() - (now_s - link.read_at_s)
+            clock = datetime.fromtimestamp(taken_at).astimezone()
+            text.append(f"  as of {clock:%H:%M:%S} ({link.age_s(now_s)} s)")
         if link.failures:
-            text.append(f"  {link.reason}", "red")
+            text.append(f"  {one_line(link.reason)}", look.bad)
         self.update(text)
 
 
 class AboutNumbers(Static):
-    """Freshness by platform, warnings, and the command line that shows the same."""
+    """What the numbers of an insights answer are: how final, how fresh by platform, and what to be warned of."""
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, body: Mapping[str, Any], now: datetime, look: Look) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")
-        for fresh in snapshot.table.get("freshness", ()):
-            last = fresh.get("last_event_at")
+        words = {str(row["finality"]) for row in body.get("rows", ())}
+        if words:
+            weakest = min(words, key=lambda word: FINALITY_ORDER.index(word) if word in FINALITY_ORDER else 0)
+            text.append("totals ", "dim").append_text(look.finality(weakest)).append("   ")
+        for fresh in body.get("freshness", ()):
+            newest = max((at for at in (fresh.get("last_event_at"), fresh.get("last_report_at")) if at), default=None)
             text.append(f"{fresh['platform']} ", "bold")
-            text.append(f"{_age(last, snapshot.taken_at)}  " if last else "no data  ", "dim")
-        for warning in snapshot.table.get("warnings", ()):
-            text.append(f"⚠ {warning['code']}  ", "yellow")
-        text.append(f"\n$ {snapshot.view.command_line()}", "dim italic")
+            text.append(f"{age(newest, now)}   ", "dim")
+        for warning in body.get("warnings", ()):
+            text.append(f"▲ {warning['code']}  ", look.warn)
         self.update(text)
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone():%H:%M:%S}"
-
-
-def _age(last: str, now: datetime) -> str:
-    seconds = max(0, int((now - datetime.fromisoformat(last)).total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"

@@ -1,4 +1,4 @@
-"""The row of key figures: what the range adds up to, and how it compares with the period before."""
+"""The row of key figures: what the range adds up to, and how it compares with the time before."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
+from campaignctl.tui.look import Look
 from campaignctl.tui.widgets.numbers import change, percent, short
 
 _TILES = (
@@ -28,9 +29,11 @@ class Tiles(Horizontal):
         for member, *_ in _TILES:
             yield Static(id=f"tile-{member}", classes="tile")
 
-    def show(self, body: Mapping[str, Any]) -> None:
+    def show(self, body: Mapping[str, Any], look: Look) -> None:
         totals = body.get("totals") or {}
-        changes = (body.get("comparison") or {}).get("change") or {}
+        comparison = body.get("comparison") or {}
+        changes = comparison.get("change") or {}
+        before = comparison.get("totals") or {}
         currency = str(body.get("currency", ""))
         for member, title, places, more_is_good in _TILES:
             value = totals.get(member)
@@ -38,8 +41,15 @@ class Tiles(Horizontal):
             unit = f" {currency}" if member in ("spend", "revenue") else ""
             text = Text(no_wrap=True, overflow="ellipsis")
             text.append(f"{title}{unit}\n", "dim").append(f"{figure}\n", "bold")
-            fraction = changes.get(member)
+            fraction = changes.get(member) if member in changes else _of_ratio(value, before.get(member))
             good = fraction is not None and more_is_good is not None and (fraction > 0) == more_is_good
-            style = "dim" if fraction is None or not fraction or more_is_good is None else "green" if good else "red"
-            text.append(change(fraction) if member in changes else " ", style)
+            style = (
+                "dim" if fraction is None or not fraction or more_is_good is None else look.good if good else look.bad
+            )
+            text.append(change(fraction) if comparison else " ", style)
             self.query_one(f"#tile-{member}", Static).update(text)
+
+
+def _of_ratio(now: float | None, before: float | None) -> float | None:
+    """The change of a ratio: the API gives those of sums."""
+    return None if now is None or before is None or before <= 0 else (now - before) / before

@@ -1,26 +1,31 @@
-"""The plot: one metric by day over the range; the day that is not over yet is marked."""
+"""The plot: one metric over the range, the time before behind it; what is not over yet is dimmer."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 from textual_plot import AxisFormatter, HiResMode, PlotWidget
 
+from campaignctl.tui.look import Look
+from campaignctl.tui.view import View
 from campaignctl.tui.widgets.numbers import short
+
+_DAY_S = 86_400
 
 
 class _Days(AxisFormatter):
-    """Labels day numbers (proleptic ordinals) as ``12 Oct``."""
+    """Labels days since 1970 as ``12 Oct``."""
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
         step = max(1, round((max_ - min_) / max(2, min(max_ticks, 7))))
         return [float(day) for day in range(int(min_), int(max_) + 1, step)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [f"{date.fromordinal(int(tick)):%-d %b}" for tick in ticks]
+        return [f"{datetime.fromtimestamp(tick * _DAY_S, UTC):%-d %b}" for tick in ticks]
 
 
 class _Amounts(AxisFormatter):
@@ -39,31 +44,58 @@ class Trend(Vertical):
         plot.can_focus = False
         yield plot
 
-    def show(self, body: Mapping[str, Any], metric: str) -> None:
-        points = [
-            (date.fromisoformat(row["period_start"]).toordinal(), float(row[metric]), row["finality"])
-            for row in body.get("rows", ())
-            if row.get(metric) is not None
-        ]
-        title = f"[b]{metric.capitalize()}[/b] [dim]by day[/dim]"
-        if points and points[-1][2] == "live":
-            title += f"   [dim]today so far[/dim] {short(points[-1][1], 2)}"
-        self.query_one("#trend-title", Static).update(
-            title if points else f"{title}   [dim]nothing in this range[/dim]"
-        )
+    def show(self, body: Mapping[str, Any], view: View, look: Look) -> None:
+        rows = body.get("rows", ())
+        points = [(_day(r["period_start"]), float(r[view.metric]), r["finality"]) for r in rows if _has(r, view.metric)]
+        comparison = body.get("comparison") or {}
+        beside = zip(rows, comparison.get("rows") or (), strict=False)
+        before = [(_day(r["period_start"]), float(b[view.metric])) for r, b in beside if b and _has(b, view.metric)]
+        self._title(points, comparison if before else {}, view, look)
         plot = self.query_one(PlotWidget)
         plot.clear()
         if len(points) < 2:
             plot.refresh()
             return
         days, values = [p[0] for p in points], [p[1] for p in points]
-        over = len(points) - (points[-1][2] == "live")
-        plot.plot(
-            days[:over], values[:over], line_style=self.app.theme_variables["primary"], hires_mode=HiResMode.BRAILLE
-        )
-        if over < len(points):  # the running day, dimmer: it is not comparable yet
-            plot.plot(days[over - 1 :], values[over - 1 :], line_style="bright_black", hires_mode=HiResMode.BRAILLE)
+        over = len(points)
+        while over and points[over - 1][2] == "live":
+            over -= 1
+        if before:
+            plot.plot(
+                [p[0] for p in before], [p[1] for p in before], line_style=look.faint, hires_mode=HiResMode.BRAILLE
+            )
+        if over < len(points):  # what runs still, in another colour: it is not comparable yet
+            start = max(0, over - 1)
+            plot.plot(days[start:], values[start:], line_style=look.warn, hires_mode=HiResMode.BRAILLE)
+        plot.plot(days[:over], values[:over], line_style=look.accent, hires_mode=HiResMode.BRAILLE)
+        seen = [*values, *(value for _, value in before)]
         plot.set_xlimits(days[0], days[-1])
-        plot.set_ylimits(min(0.0, *values), max(values) * 1.08 or 1.0)
+        plot.set_ylimits(min(0.0, *seen), max(seen) * 1.08 or 1.0)
         plot.set_x_formatter(_Days())
         plot.set_y_formatter(_Amounts())
+
+    def _title(self, points: Sequence[tuple[float, float, str]], comparison: Any, view: View, look: Look) -> None:
+        by = "hour" if view.granularity == "hourly" else "day"
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(view.metric.capitalize(), "bold").append(f" by {by}", "dim")
+        if not points:
+            text.append("   nothing in this range", "dim")
+        else:
+            text.append("   ━ ", look.accent).append("this range", "dim")
+            if comparison:
+                dates = f"{comparison['start_date']} to {comparison['end_date']}"
+                text.append("   ━ ", look.faint).append(dates, "dim")
+            if points[-1][2] == "live":
+                text.append("   ━ ", look.warn).append(f"this {by} so far ", "dim").append(short(points[-1][1], 2))
+        self.query_one("#trend-title", Static).update(text)
+
+
+def _has(row: Mapping[str, Any], metric: str) -> bool:
+    return row.get(metric) is not None
+
+
+def _day(period_start: str) -> float:
+    """Days since 1970 on the calendar or clock that the text shows."""
+    if "T" not in period_start:
+        return float(date.fromisoformat(period_start).toordinal() - date(1970, 1, 1).toordinal())
+    return datetime.fromisoformat(period_start).replace(tzinfo=UTC).timestamp() / _DAY_S

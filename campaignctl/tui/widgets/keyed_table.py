@@ -1,0 +1,83 @@
+"""A table that is updated row by row, so that its cursor stays where it was; and that can be filtered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.widgets import DataTable
+
+
+@dataclass(frozen=True, slots=True)
+class Col:
+    key: str
+    label: str
+    right: bool = False
+    width: int | None = None
+    """Columns of the screen; None: as wide as its widest cell."""
+
+
+class KeyedTable(DataTable[Text]):
+    """``show`` repaints it; of a row whose key is still there only the changed cells are touched."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's own word
+        super().__init__(id=id, cursor_type="row", zebra_stripes=True)
+        self.needle = ""
+        """Only rows with this text, in any case, are shown."""
+        self._shown: tuple[Col, ...] = ()
+        self._widths: list[int] = []
+
+    def show(self, columns: Sequence[Col], rows: Mapping[str, Sequence[Text]]) -> None:
+        needle = self.needle.casefold()
+        if needle:
+            rows = {k: cells for k, cells in rows.items() if needle in " ".join(c.plain for c in cells).casefold()}
+        shape = tuple(columns)
+        widths = _widths(shape, rows.values(), self._widths if shape == self._shown else [0] * len(shape))
+        if shape != self._shown or widths != self._widths:
+            self._rebuild(shape, widths, rows, columns_too=True)
+        elif list(rows) != [key.value for key in self.rows]:
+            self._rebuild(shape, widths, rows, columns_too=False)
+        else:
+            for key, cells in rows.items():
+                for column, cell in zip(shape, cells, strict=True):
+                    if self.get_cell(key, column.key) != cell:
+                        self.update_cell(key, column.key, cell)
+
+    @property
+    def key_at_cursor(self) -> str | None:
+        """The key of the row under the cursor; None in an empty table."""
+        if not self.row_count:
+            return None
+        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+
+    def _rebuild(
+        self, columns: tuple[Col, ...], widths: list[int], rows: Mapping[str, Sequence[Text]], *, columns_too: bool
+    ) -> None:
+        at, key, scroll = self.cursor_row, self.key_at_cursor, self.scroll_offset
+        same = columns == self._shown
+        self.clear(columns=columns_too)
+        if columns_too:
+            for column, width in zip(columns, widths, strict=True):
+                label = Text(column.label, justify="right" if column.right else "left", no_wrap=True)
+                self.add_column(label, key=column.key, width=width)
+            self._shown, self._widths = columns, widths
+        for name, cells in rows.items():
+            self.add_row(*cells, key=name)
+        if self.row_count:
+            row = self.get_row_index(key) if key is not None and key in rows else min(at, self.row_count - 1)
+            self.move_cursor(row=row, animate=False, scroll=False)
+            if same:
+                self.scroll_to(scroll.x, scroll.y, animate=False)
+
+
+def _widths(columns: Sequence[Col], rows: Iterable[Sequence[Text]], least: Sequence[int]) -> list[int]:
+    """Wide enough for every cell, and never narrower than before, so that nothing jumps while figures change.
+
+    Reckoned here because the framework does it when it is idle, and keeps lines that it painted before.
+    """
+    widths = [max(column.width or cell_len(column.label), was) for column, was in zip(columns, least, strict=True)]
+    for cells in rows:
+        for n, cell in enumerate(cells):
+            if columns[n].width is None:
+                widths[n] = max(widths[n], cell.cell_len)
+    return widths

@@ -1,0 +1,140 @@
+"""Every key on every screen, help, the palette, themes, and windows of any size."""
+
+import pytest
+from textual.app import App
+from textual.binding import Binding
+from textual.screen import Screen
+
+from campaignctl.tui.app import THEMES, Dashboard
+from campaignctl.tui.keys import help_text
+from campaignctl.tui.look import Look
+from campaignctl.tui.widgets.frame import SCREENS
+from tests.tui.driving import dashboard, text_of, until
+
+pytest.importorskip("textual_plot", reason="the extra 'dashboard' is not installed")
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_key_of_every_screen_does_something_that_the_next_key_survives() -> None:
+    app = dashboard()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "ada@")
+        for number, (name, _) in enumerate(SCREENS, 1):
+            await pilot.press(str(number))
+            await until(app, pilot, "LIVE")
+            screen = app.screen
+            ours = [key for key, active in screen.active_bindings.items() if active.node in (app, screen)]
+            keys = [key for key in ours if key not in ("q", "ctrl+q", "ctrl+c", "ctrl+z", *"12345")]
+            assert len(keys) > 8
+            for key in keys:
+                await pilot.press(key)
+                while len(app.screen_stack) > 1:
+                    app.pop_screen()
+                    await pilot.pause()
+                if app.screen is not screen:
+                    await pilot.press(str(number))
+                screen.query_one("#filter").display = False
+            assert app.is_running, name
+
+
+async def test_help_names_every_key_there_is() -> None:
+    app = dashboard()
+    framework = {
+        binding.key for binding in (*Binding.make_bindings(Screen.BINDINGS), *Binding.make_bindings(App.BINDINGS))
+    } - {"escape"}
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await until(app, pilot, "LIVE")
+        for number in "12345":
+            await pilot.press(number)
+            await until(app, pilot, "LIVE")
+            shown = help_text(app, app.screen, Look()).plain
+            for key, active in app.screen.active_bindings.items():
+                if (
+                    key not in framework
+                    and active.node in (app, app.screen)
+                    and type(active.node).__module__.startswith("campaignctl.")
+                ):
+                    described = active.binding.tooltip or active.binding.description
+                    assert described in shown, active.binding
+        await pilot.press("question_mark")
+        await until(app, pilot, "On this screen", "Everywhere")
+        await pilot.press("escape")
+        await until(app, pilot, "dlq list")
+
+
+async def test_the_palette_has_every_action_and_every_theme() -> None:
+    app = dashboard()
+    async with app.run_test(size=(120, 50), notifications=True) as pilot:
+        await until(app, pilot, "LIVE")
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Metric", "Platform", "Quit", "Help", "Jobs", "Dead letters", "Theme nord"} <= titles
+        await pilot.press("colon", *"Theme nord")
+        await until(app, pilot, "Colours of the screen")
+        await pilot.press("enter")
+        await pilot.pause(0.3)
+        assert app.theme == "nord"
+
+
+@pytest.mark.parametrize("theme", [*THEMES, "ansi-light"])
+async def test_every_theme_shows_every_screen(theme: str) -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 34), notifications=True) as pilot:
+        app.theme = theme
+        for number in "12345":
+            await pilot.press(number)
+            await until(app, pilot, "LIVE")
+
+
+async def test_without_colours_every_state_has_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = dashboard()
+    async with app.run_test(size=(140, 44), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "● settling", "▼ 5.4%")
+        for strip in app.screen._compositor.render_strips():
+            for segment in strip:
+                for colour in (segment.style.color, segment.style.bgcolor) if segment.style else ():
+                    assert colour is None or colour.triplet is None or len(set(colour.triplet)) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 12), (250, 70)])
+async def test_no_window_is_too_small(size: tuple[int, int]) -> None:
+    app = dashboard()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        for number in "12345":
+            await pilot.press(number)
+            await pilot.pause(0.3)
+        await pilot.resize_terminal(100, 30)
+        await until(app, pilot, "campaignctl dlq list")
+
+
+async def test_the_installation_is_named_and_production_warns() -> None:
+    app = dashboard(where="prod (https://ads.example.com)")
+    async with app.run_test(size=(140, 44), notifications=True) as pilot:
+        await until(app, pilot, "prod (https://ads.example.com)")
+        assert app.session.is_production
+        await pilot.press("3")
+        await until(app, pilot, "▶ running", "ada@")
+        await pilot.press("x")
+        await until(app, pilot, "at  prod (https://ads.example.com)")
+
+
+async def test_the_command_line_is_copied() -> None:
+    app = dashboard()
+    async with app.run_test(size=(140, 44), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "settling")
+        await pilot.press("y")
+        await until(app, pilot, "Copied")
+        assert app.clipboard.startswith("campaignctl insights --campaign 1")
+
+
+async def test_a_click_on_a_screens_name_goes_there() -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "LIVE")
+        await pilot.click("#tabs", offset=(text_of(app).splitlines()[0].index("4 System") + 2, 0))
+        await until(app, pilot, "campaignctl lag")
+
+
+def test_keys_that_screens_share_mean_one_thing() -> None:
+    numbers = [binding.key for binding in Dashboard.BINDINGS if isinstance(binding, Binding) and binding.key.isdigit()]
+    assert numbers == list("12345")
