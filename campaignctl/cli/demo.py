@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 _SHOWN_DIFFERENCES = 10
+_SHOWN_RESTATED = 5
 
 
 @app.command(
@@ -34,6 +35,7 @@ def demo(
 
     with running_demo(seed, days, out, quiet=invocation.quiet) as played:
         _show_insights(played, out)
+        _show_restated(played, out)
         right = _tell_verdict(played, out)
         if right and not once and sys.stdin.isatty() and sys.stdout.isatty():
             right = _watch(played, out)
@@ -52,6 +54,16 @@ def _show_insights(played: "Demo", out: "Output") -> None:
         out.answer(body, insights_view.as_report, items="rows")
 
 
+def _show_restated(played: "Demo", out: "Output") -> None:
+    from campaignctl.cli.demo_platforms import RESTATED
+
+    found = played.restated
+    out.text("")
+    out.text(f"{RESTATED.name}, fetched again as days passed on the platforms: {len(found):,} figures restated")
+    for one in found[:_SHOWN_RESTATED]:
+        out.text(f"  {one['day']}  {one['platform']:<8}  {one['metric']:<11}  {one['old']} -> {one['new']}")
+
+
 def _tell_verdict(played: "Demo", out: "Output") -> bool:
     """Compare everything with the truth and say so; answers whether all agrees."""
     found = played.verdict()
@@ -65,13 +77,18 @@ def _tell_verdict(played: "Demo", out: "Output") -> bool:
         out.text(f"  dead letter {code:<22} {refused.get(code, 0):>4}  {mark}")
     answered = found.answered
     out.text(f"  insights    {answered.questions:,} questions, {answered.sums:,} sums compared with the truth")
-    for difference in answered.differences[:_SHOWN_DIFFERENCES]:
+    reports = found.reports
+    out.text(
+        f"  reports     {reports.questions:,} questions, {reports.sums:,} figures compared with what the platforms said"
+    )
+    differences = (*answered.differences, *reports.differences)
+    for difference in differences[:_SHOWN_DIFFERENCES]:
         out.text(
             f"  WRONG       {difference.question}: {difference.row}: {difference.metric} is {difference.answered}, "
             f"{difference.expected} expected"
         )
-    right = not answered.differences and refused == expected
-    out.text("  every sum agrees" if right else f"  {len(answered.differences):,} sums differ")
+    right = not differences and refused == expected
+    out.text("  every sum agrees" if right else f"  {len(differences):,} sums differ")
     return right
 
 
@@ -83,4 +100,7 @@ def _watch(played: "Demo", out: "Output") -> bool:
     with played.live():
         watch(played.api, f"demo on {played.api.base_url}", campaign=CAMPAIGNS[0].number)
     out.note(f"{played.live_events:,} live events came in while you watched; checking them too")
+    if played.went_wrong:
+        out.note(f"the platforms were not fetched again: {played.went_wrong}")
+    _show_restated(played, out)
     return _tell_verdict(played, out)

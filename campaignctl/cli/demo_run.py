@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.api_client import ApiClient
 from campaignctl.bootstrap import SCHEMA_WAIT_S, App, open_stores
+from campaignctl.cli.demo_platforms import DemoPlatforms, simulated_platforms
 from campaignctl.cli.embedded_worker import health_check, working
 from campaignctl.cli.progress import progress
 from campaignctl.config import Settings
-from campaignctl.errors import Unavailable
+from campaignctl.errors import CampaignctlError, Unavailable
 from campaignctl.sandbox.deliveries import World
+from campaignctl.sandbox.report_verdict import check_reports
 from campaignctl.sandbox.stream import History, history, live
 from campaignctl.sandbox.truth import Truth
 from campaignctl.sandbox.verdict import Verdict, check
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 2 * 1024 * 1024
 _START_TIMEOUT_S = 30.0
 _LIVE_EVERY_S = 0.4
+_RESTATED_AFTER_TURNS = 20
+"""Of live events, until platforms restate while somebody watches."""
 _EMAIL = "demo@example.com"
 
 
@@ -44,13 +48,17 @@ class Found:
 
     truth: Truth
     answered: Verdict
+    reports: Verdict
 
 
 class Demo:
     """A demo in progress; ``api`` is signed in as the demo's user."""
 
-    def __init__(self, app: App, api: ApiClient, seed: int, played: History) -> None:
+    def __init__(self, app: App, api: ApiClient, seed: int, played: History, platforms: DemoPlatforms) -> None:
         self.api = api
+        self.platforms = platforms
+        self.restated: list[Mapping[str, Any]] = []
+        self.went_wrong = ""
         self.live_events = 0
         self._app = app
         self._seed = seed
@@ -83,7 +91,12 @@ class Demo:
         self.settle()
         first, last = self._days()
         truth = self._played.truth
-        return Found(truth, check(self, truth, first, last))
+        reports = check_reports(self, truth, self.platforms.fetched, first, last)
+        return Found(truth, check(self, truth, first, last), reports)
+
+    def later(self) -> None:
+        """Let time pass on the platforms, and see what they restate."""
+        self.restated = self.platforms.later(self.api)
 
     def refused(self) -> dict[str, int]:
         return dict(self._app.dead_letters.count_by_reason())
@@ -106,7 +119,11 @@ class Demo:
     def _feed(self, stop: threading.Event) -> None:
         turns = live(self._seed, self._played.truth, datetime.now(UTC))
         dice = random.Random(self._seed)  # noqa: S311 - a play, nothing secret
+        turns_left = _RESTATED_AFTER_TURNS
         while not stop.wait(_LIVE_EVERY_S):
+            turns_left -= 1
+            if turns_left == 0:
+                self._later_while_watched()
             now = datetime.now(UTC)
             turn = [next(turns) for _ in range(dice.randint(1, 5))]
             made = [stream.event(campaign, now) for campaign, stream in turn]
@@ -120,6 +137,12 @@ class Demo:
                     break
             self.live_events += len(made)
 
+    def _later_while_watched(self) -> None:
+        try:
+            self.later()
+        except CampaignctlError as error:  # events keep coming; what is wrong is said when the dashboard is gone
+            self.went_wrong = error.message
+
     def _days(self) -> tuple[date, date]:
         """Every day the stream touches in any zone."""
         return self._played.first_moment.date() - timedelta(days=1), datetime.now(UTC).date() + timedelta(days=1)
@@ -131,7 +154,10 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="campaignctl-demo-"))
         stack.callback(shutil.rmtree, home, ignore_errors=True)
-        settings = Settings(data_dir=home)
+        now = datetime.now(UTC).replace(microsecond=0)
+        world = World(seed, (now - timedelta(days=days)).date())
+        platforms = stack.enter_context(simulated_platforms(world))
+        settings = Settings(data_dir=home, fetch={"recent_every": timedelta(0)}, **platforms.sections())  # type: ignore[arg-type]
         out.note(f"stores in {home}: analytics (chDB), metadata and event log (SQLite)")
         stack.enter_context(DataDirectory(home).lock(0, "demo"))
         app = stack.enter_context(open_stores(settings))
@@ -139,15 +165,13 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
         app.health.add(health_check(stack.enter_context(working(app, scheduled=True))))
         url = stack.enter_context(_server(app))
         out.note(f"API and worker on {url}")
-        now = datetime.now(UTC).replace(microsecond=0)
-        world = World(seed, (now - timedelta(days=days)).date())
         played = history(world, now, days)
         api = stack.enter_context(_signed_in(url))
         for campaign in CAMPAIGNS:  # a fresh installation counts from 1, as the sandbox does
             api.post("/api/v1/campaigns", campaign.body(played.first_moment.date()))
         api.put("/api/v1/currency-rates", played.rates)
         out.note(f"{_EMAIL} signed in; {len(CAMPAIGNS)} campaigns and {len(played.rates)} currency rates stored")
-        demo = Demo(app, api, seed, played)
+        demo = Demo(app, api, seed, played, platforms)
         with progress("events", len(played.records), quiet=quiet) as sent:
             started = time.monotonic()
             for piece in _pieces(played.records):
@@ -155,6 +179,11 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
                 sent.advance(len(piece))
             demo.settle()
         out.note(f"{len(played.records):,} records sent and counted in {time.monotonic() - started:.1f} s")
+        started = time.monotonic()
+        platforms.connect(api)
+        platforms.fetch(api)
+        demo.later()
+        out.note(f"reports fetched from {platforms.accounts} accounts in {time.monotonic() - started:.1f} s")
         yield demo
 
 

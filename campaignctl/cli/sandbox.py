@@ -47,7 +47,7 @@ def sandbox(
         str | None, typer.Option(metavar="DATE", help=f"First day of deliveries; {_DEFAULT_DAYS} days ago.")
     ] = None,
     speed: Annotated[
-        float, typer.Option(metavar="X", min=1.0, max=1e6, help="How much faster its clock runs than this machine's.")
+        float, typer.Option(metavar="X", min=0.0, max=1e6, help="How much faster its clock runs; 0 stands still.")
     ] = 1.0,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults, and serve nothing.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """What must come out: sums kept while the stream is made, by plain addition and without the product's code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -49,16 +49,24 @@ class Truth:
         self.distinct_events += 1
 
     def rows(
-        self, number: int, *, group_by: tuple[str, ...], granularity: str, first_day: date, last_day: date
+        self,
+        number: int,
+        *,
+        group_by: tuple[str, ...],
+        granularity: str,
+        first_day: date,
+        last_day: date,
+        without: Container[tuple[str, date]] = (),
     ) -> dict[tuple[str, ...], Sums]:
         """Sums by (period start, *group), money in the campaign's currency.
 
-        Each row converts its own sum of every (day, other currency) once, rounded half-even to 6 places.
+        Each row converts its own sum of every (day, other currency) once, rounded half-even to 6 places. ``without``:
+        platforms and days that are left out.
         """
         campaign = next(c for c in CAMPAIGNS if c.number == number)
         by_currency: dict[tuple[tuple[str, ...], date, str], Sums] = defaultdict(_zero)
         for (owner, day, platform, region, currency), sums in self.cells.items():
-            if owner == number and first_day <= day <= last_day:
+            if owner == number and first_day <= day <= last_day and (platform, day) not in without:
                 group = tuple({"platform": platform, "region": region}[name] for name in group_by)
                 row = (period_start(day, granularity, first_day).isoformat(), *group)
                 target = by_currency[row, day, currency]

@@ -21,7 +21,7 @@ class Api(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One sum that is not what it should be."""
+    """One figure that is not what it should be."""
 
     question: str
     row: str
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def check(api: Api, truth: Truth, first_day: date, last_day: date) -> Verdict:
-    """Ask every campaign in every granularity and grouping, from ``first_day`` to ``last_day``."""
+    """Ask what was streamed of every campaign in every granularity and grouping, both days inclusive."""
     questions = sums = 0
     differences: list[Difference] = []
     for campaign in CAMPAIGNS:
@@ -49,6 +49,7 @@ def check(api: Api, truth: Truth, first_day: date, last_day: date) -> Verdict:
                     "start_date": first_day.isoformat(),
                     "end_date": last_day.isoformat(),
                     "granularity": granularity,
+                    "source": "stream",
                 }
                 if group_by:
                     params["group_by"] = ",".join(group_by)
@@ -57,19 +58,20 @@ def check(api: Api, truth: Truth, first_day: date, last_day: date) -> Verdict:
                     campaign.number, group_by=group_by, granularity=granularity, first_day=first_day, last_day=last_day
                 )
                 name = f"{campaign.name}, {granularity}" + (f", by {' and '.join(group_by)}" if group_by else "")
-                found = list(_compare(name, body, expected, group_by))
+                found = list(compare(name, body, expected, group_by))
                 questions += 1
                 sums += (len(expected) + 1) * len(METRICS)
                 differences += found
     return Verdict(questions, sums, tuple(differences))
 
 
-def _compare(
+def compare(
     question: str,
     body: Mapping[str, Any],
     expected: Mapping[tuple[str, ...], Mapping[str, Decimal]],
     group_by: tuple[str, ...],
 ) -> Iterable[Difference]:
+    """The rows and totals of an answer, beside those expected."""
     answered = {(row["period_start"], *(row[name] for name in group_by)): row for row in body["rows"]}
     for key in sorted(expected.keys() | answered.keys()):
         for metric in METRICS:

@@ -48,7 +48,7 @@ def sandbox(*options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[by
 
 @pytest.fixture
 def place() -> Iterator[dict[str, Any]]:
-    with sandbox("--latency-ms", "1", "--faults", FAULTS) as (told, _):
+    with sandbox("--latency-ms", "1", "--speed", "0", "--faults", FAULTS) as (told, _):
         yield told
 
 
