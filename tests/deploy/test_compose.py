@@ -9,6 +9,8 @@ import yaml
 
 from campaignctl.cli.stopping import STOP_WITHIN_S
 from campaignctl.config import load_settings
+from campaignctl.config.settings import env_name
+from campaignctl.sandbox.server import base_urls
 from tests.deploy.support import DEPLOY, REPOSITORY, known_variables
 from tests.deploy.test_docker import environment, whole
 
@@ -60,7 +62,7 @@ def _merge(into: dict[str, Any], other: dict[str, Any]) -> None:
             into[key] = value
 
 
-VARIANTS = [(), ("ports.yaml",), ("production.yaml",)]
+VARIANTS = [(), ("ports.yaml",), ("production.yaml",), ("sandbox.yaml",)]
 
 
 @pytest.mark.parametrize("overrides", VARIANTS)
@@ -92,7 +94,7 @@ def test_the_program_takes_what_it_is_given(overrides: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("overrides", VARIANTS)
 def test_everything_has_limits_health_and_an_order(overrides: tuple[str, ...]) -> None:
     found = services(*overrides)
-    assert found.keys() == STORES | PROGRAMS | {"prometheus", "grafana"}
+    assert found.keys() - {"sandbox"} == STORES | PROGRAMS | {"prometheus", "grafana"}
     for name, service in found.items():
         assert service["deploy"]["resources"]["limits"]["memory"], name
         assert service["restart"] in {"unless-stopped", "on-failure"}, name
@@ -107,7 +109,8 @@ def test_everything_has_limits_health_and_an_order(overrides: tuple[str, ...]) -
             assert port.startswith("127.0.0.1:"), f"{name} listens on every address"
     for name in PROGRAMS:
         after = found[name]["depends_on"]
-        assert {store for store in after if after[store] == {"condition": "service_healthy"}} == STORES
+        healthy = {other for other in after if after[other] == {"condition": "service_healthy"}}
+        assert healthy - {"api"} == STORES
         assert name == "init-schema" or after["init-schema"] == {"condition": "service_completed_successfully"}
         assert found[name]["read_only"] is True
         assert found[name]["cap_drop"] == ["ALL"]
@@ -123,6 +126,17 @@ def test_ports_are_those_that_programs_listen_on() -> None:
     assert job["job_name"] == "campaignctl"
     targets = {name: one["port"] for one in job["dns_sd_configs"] for name in one["names"]}
     assert targets == {name: int(environment(name)["CA_SERVER_METRICS_PORT"]) for name in ("api", "worker")}
+
+
+def test_the_sandbox_is_where_the_program_looks_for_the_platforms() -> None:
+    found = services("sandbox.yaml")
+    for name in ("api", "worker"):
+        expected = {env_name(key): url for key, url in base_urls("http://127.0.0.1:8090").items()}
+        assert expected.items() <= found[name]["environment"].items()
+    alone = {name for name in found if found[name].get("network_mode") == "service:api"}
+    assert alone == {"worker", "sandbox"}
+    assert found["worker"]["deploy"]["replicas"] == 1, "two would want the same port"
+    assert found["api"]["networks"]["default"]["aliases"] == ["worker"]
 
 
 def test_no_password_stands_outside_the_file_for_development() -> None:
