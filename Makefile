@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e services dev integration on-servers bench completions clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ contracts: $(READY)  ## each port's contract, on every adapter that can be reach
 
 e2e: $(READY)  ## the whole thread on embedded stores
 	@echo "==> end to end" && $(BIN)/python -m pytest -q -n $(JOBS) tests/e2e tests/integration tests/tui
+
+mutants: $(READY)  ## put bugs into a copy, one at a time: each must be caught by its test (one: NAMES=utc_day)
+	@echo "==> seeded bugs" && $(BIN)/python -m tests.mutants $(NAMES)
 
 services:  ## start Kafka, ClickHouse, PostgreSQL and Redis on this machine (Docker Compose, or packages); they stay
 	@$(SERVICES) up && echo "their places: eval \"\$$($(SERVICES) env)\"; to stop them: $(SERVICES) down"

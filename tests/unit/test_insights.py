@@ -544,6 +544,12 @@ def test_one_organization_at_a_time(bench: Bench) -> None:
     assert bench.ask(None, Actor.machine_operator(2))["campaign_ids"] == [2]
 
 
+def test_no_organization_gets_the_answer_of_another(bench: Bench) -> None:
+    bench.metadata.add(2, organization_id=2)
+    for organization in (1, 2, 1):
+        assert bench.ask(None, Actor.machine_operator(organization))["campaign_ids"] == [organization]
+
+
 def test_without_campaigns_the_answer_is_empty(bench: Bench) -> None:
     answer = bench.ask(None, Actor(organization_id=9, role=Role.VIEWER, user_id=1))
     assert (answer["campaign_ids"], answer["rows"], answer["currency"]) == ([], [], "USD")

@@ -190,6 +190,14 @@ class TestFailingStores:
         assert bench.ids == ["a"]
         assert "waits for the analytics store" in caplog.text
 
+    def test_a_try_that_seemed_to_fail_is_repeated_under_its_token(self, bench: Bench) -> None:
+        faults = iter(["after", "after"])
+        bench.store.fault = lambda name: next(faults, None) if name == "append_events" else None
+        bench.produce(*(fresh(f"a{number}") for number in range(10)))
+        bench.drain()
+        assert len(bench.ids) == 10
+        assert len({token for token, _ in bench.store.inserts}) == 1
+
     def test_a_hole_behind_a_known_token_is_found_and_filled(self, bench: Bench) -> None:
         faults = iter(["hole"])
         bench.store.fault = lambda name: next(faults, None) if name == "append_events" else None
