@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import ask, confirm, examples, invocation_of, is_interactive, new_app, prints_no_data
+from campaignctl.cli.known_ids import account_ids
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _ASKED = {
     "tiktok": ("access_token",),
 }
 
-Id = Annotated[int, typer.Argument(metavar="ACCOUNT", min=1, help="The account's number here.")]
+Id = Annotated[
+    int, typer.Argument(autocompletion=account_ids, metavar="ACCOUNT", min=1, help="The account's number here.")
+]
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="What people call it.")]
 Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="IANA time zone, where the platform tells none.")]
 Currency = Annotated[str | None, typer.Option(metavar="CODE", help="ISO 4217 code, where the platform tells none.")]

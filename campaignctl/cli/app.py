@@ -196,7 +196,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         from typer._completion_classes import completion_init
 
         completion_init()
-        group.main(prog_name=PROGRAM)  # answers the shell and exits
+        group.main(prog_name=PROGRAM, obj=Invocation())  # answers the shell and exits
     invocation = Invocation()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     in_main_thread = threading.current_thread() is threading.main_thread()

@@ -7,6 +7,7 @@ import typer
 from campaignctl.cli.exit_codes import Declined
 from campaignctl.cli.invocation import ask, examples, invocation_of, is_interactive, new_app
 from campaignctl.cli.job_wait import Timeout, Wait, follow
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _WRITABLE = (
 )
 _LINK_MEMBERS = ("platform", "account_id", "external_id", "level")
 
-Id = Annotated[int, typer.Argument(metavar="CAMPAIGN", min=1, help="The campaign's number.")]
+Id = Annotated[
+    int, typer.Argument(autocompletion=campaign_ids, metavar="CAMPAIGN", min=1, help="The campaign's number.")
+]
 Link = Annotated[
     list[str] | None,
     typer.Option(

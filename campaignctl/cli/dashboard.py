@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import CampaignctlError, ConfigurationError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ _NO_WEB_HINT = (
 @prints_no_data
 def dashboard(
     context: typer.Context,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="The campaign to start with.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign to start with.")
+    ] = None,
     interval: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.5, max=3600, help="Time between two readings.")
     ] = 2.0,

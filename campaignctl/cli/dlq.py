@@ -9,6 +9,7 @@ import typer
 from campaignctl.cli.exit_codes import Declined
 from campaignctl.cli.invocation import Invocation, ask, examples, invocation_of, new_app
 from campaignctl.cli.job_wait import Timeout, Wait, follow
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _PURGE_TIMEOUT_S = 900.0
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, as a listing names it.")]
 Reason = Annotated[str | None, typer.Option(metavar="CODE", help="Only those of this reason code.")]
-Campaign = Annotated[int | None, typer.Option(metavar="N", min=1, help="Only those that named this campaign.")]
+Campaign = Annotated[
+    int | None,
+    typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="Only those that named this campaign."),
+]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only those refused at or after it (RFC 3339).")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only those refused before it (RFC 3339).")]
 

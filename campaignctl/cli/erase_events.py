@@ -10,6 +10,7 @@ import typer
 
 from campaignctl.cli.invocation import Invocation, confirm, examples, invocation_of
 from campaignctl.cli.job_wait import Timeout, Wait, follow, raise_for, wait_for
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ EPILOG = (
 
 def erase(
     context: typer.Context,
-    campaign: Annotated[int, typer.Option(metavar="N", min=1, help="The campaign.")],
+    campaign: Annotated[int, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign.")],
     event_id: Annotated[
         list[str] | None, typer.Option("--event-id", metavar="ID", help="An event's id; may be repeated.")
     ] = None,

@@ -14,6 +14,7 @@ from campaignctl.cli.erase_events import EPILOG, erase
 from campaignctl.cli.exit_codes import ExitCode, WaitTimedOut
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import Invocation, examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput, NotYetVisible, Throttled, Unavailable
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def send(
 @prints_no_data
 def export(
     context: typer.Context,
-    campaign: Annotated[int, typer.Option(metavar="N", min=1, help="The campaign.")],
+    campaign: Annotated[int, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign.")],
     start_date: Annotated[
         str | None, typer.Option(metavar="DATE", help="First day in the campaign's zone (default: all).")
     ] = None,
@@ -111,7 +112,9 @@ def export(
 )
 def conflicts(
     context: typer.Context,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only those of this campaign.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="Only those of this campaign.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only copies that came at or after it (RFC 3339).")
     ] = None,

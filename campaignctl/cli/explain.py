@@ -10,6 +10,7 @@ import typer
 from campaignctl.cli.formats import Format
 from campaignctl.cli.insights import METRICS
 from campaignctl.cli.invocation import examples, invocation_of, new_app, words
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.cli.restatements import Platforms
 from campaignctl.errors import FieldError, InvalidInput, NotFound
 
@@ -52,7 +53,9 @@ def explain(
             autocompletion=words(*METRICS), metavar="NAME", help="The metric or ratio; alone: what it is and counts."
         ),
     ] = None,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="The campaign of the number.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign of the number.")
+    ] = None,
     date: Annotated[str | None, typer.Option(metavar="DATE", help="The day of the number, YYYY-MM-DD.")] = None,
     platform: Platforms = None,
     region: Annotated[

@@ -6,6 +6,7 @@ import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, words
 from campaignctl.cli.job_wait import Timeout, Wait, follow
+from campaignctl.cli.known_ids import campaign_ids
 
 app = new_app()
 
@@ -20,7 +21,9 @@ app = new_app()
 )
 def fetch(
     context: typer.Context,
-    campaign: Annotated[int, typer.Option(metavar="N", min=1, help="The campaign's number.")],
+    campaign: Annotated[
+        int, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign's number.")
+    ],
     platform: Annotated[
         list[str] | None,
         typer.Option(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, words
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import CampaignctlError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ _COLUMNS = ("campaign_id", "campaign_name", "platform", "last_event_at", "last_r
 def freshness(
     context: typer.Context,
     campaign: Annotated[
-        list[int] | None, typer.Option(metavar="N", min=1, help="These campaigns (default: the active ones).")
+        list[int] | None,
+        typer.Option(
+            autocompletion=campaign_ids, metavar="N", min=1, help="These campaigns (default: the active ones)."
+        ),
     ] = None,
     platform: Annotated[
         list[str] | None,

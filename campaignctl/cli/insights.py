@@ -7,6 +7,7 @@ import typer
 
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_parquet, words
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ METRICS = ("impressions", "clicks", "conversions", "spend", "revenue", "ctr", "c
 def insights(
     context: typer.Context,
     campaign: Annotated[
-        Many, typer.Option(metavar="N", help="The campaign; several (repeat, or a comma list) are added up.")
+        Many,
+        typer.Option(
+            autocompletion=campaign_ids,
+            metavar="N",
+            help="The campaign; several (repeat, or a comma list) are added up.",
+        ),
     ] = None,
     status: Annotated[
         str | None,

@@ -6,13 +6,14 @@ import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, words
 from campaignctl.cli.job_wait import PATH, Timeout, job_table, raise_for, wait_for
+from campaignctl.cli.known_ids import campaign_ids, job_ids
 
 if TYPE_CHECKING:
     from campaignctl.cli.output import Table
 
 app = new_app("List, show, await and cancel jobs.")
 
-Id = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's number.")]
+Id = Annotated[int, typer.Argument(autocompletion=job_ids, metavar="JOB", min=1, help="The job's number.")]
 _KINDS = words("fetch", "reaggregate", "replay", "erase", "erase_events")
 _STATUSES = words("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
@@ -22,7 +23,9 @@ _STATUSES = words("queued", "running", "succeeded", "partial", "failed", "cancel
 )
 def list_(
     context: typer.Context,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only those of this campaign.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="Only those of this campaign.")
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(metavar="K", help="fetch, reaggregate, replay, erase or erase_events.", autocompletion=_KINDS),

@@ -8,6 +8,7 @@ import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app
 from campaignctl.cli.job_wait import Timeout, Wait, follow, raise_for, wait_for
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import CampaignctlError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ _METRICS = ("events", "impressions", "clicks", "conversions", "spend", "revenue"
 )
 def reaggregate(
     context: typer.Context,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="The campaign's number.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign's number.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every campaign, one after the other.")] = False,
     start_date: Annotated[str | None, typer.Option(metavar="DATE", help="First day, YYYY-MM-DD.")] = None,
     end_date: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, inclusive.")] = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, words
+from campaignctl.cli.known_ids import campaign_ids
 
 if TYPE_CHECKING:
     from campaignctl.cli.output import Table
@@ -16,7 +17,7 @@ _COLUMNS = (
     "landed_at",
 )  # fmt: skip
 
-Campaign = Annotated[int, typer.Option(metavar="N", min=1, help="The campaign.")]
+Campaign = Annotated[int, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign.")]
 StartDate = Annotated[str | None, typer.Option(metavar="D", help="The first day (default: 30 days up to the last).")]
 EndDate = Annotated[str | None, typer.Option(metavar="D", help="The last day, inclusive (default: today).")]
 Platforms = Annotated[

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from campaignctl.adapters.private_files import read_private, replace_private
-from campaignctl.api_client import ApiClient
 from campaignctl.errors import ConfigurationError, NotSignedIn
 
 _EARLY_S = 30
@@ -62,6 +61,8 @@ class SessionFile:
             session = self.get(url)
             if session is None or session.access_token != stale_token:
                 return session.access_token if session is not None else None
+            from campaignctl.api_client import ApiClient  # not where a session is only looked up
+
             try:
                 with ApiClient(url) as api:
                     answer = api.post("/api/v1/auth/refresh", {"refresh_token": session.refresh_token})

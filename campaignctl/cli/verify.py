@@ -11,6 +11,7 @@ import typer
 
 from campaignctl.cli.exit_codes import ExitCode, WaitTimedOut
 from campaignctl.cli.invocation import Invocation, examples, invocation_of, new_app
+from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.cli.progress import Progress, progress
 from campaignctl.errors import NotFound
 
@@ -43,7 +44,9 @@ _LOOK_EVERY_S = 0.3
 )
 def verify(
     context: typer.Context,
-    campaign: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only this campaign.")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="Only this campaign.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only what the log took at or after it (RFC 3339).")
     ] = None,

@@ -1,0 +1,124 @@
+"""Numbers at the first TAB: from a server that answers, in every shell; nothing, and quickly, from any other."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_cli_commands import HEAVY, imported_by
+
+ROOT = Path(__file__).parents[2]
+_ITEMS = {
+    "/api/v1/campaigns": [{"id": 1, "name": "Diwali"}, {"id": 12, "name": 'x\\$(touch pwned) `touch pwned` "$(touch pwned)\'; touch pwned'}],
+    "/api/v1/jobs": [{"job_id": 7, "kind": "fetch", "status": "running"}],
+    "/api/v1/accounts": [{"id": 3, "platform": "meta", "name": "", "account_id": "act_1"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers["Authorization"] == "Bearer t"
+            body = json.dumps({"items": _ITEMS[self.path.partition("?")[0]]}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def _completed(line: str, at: Path, **environ: str) -> list[str]:
+    code = "from campaignctl.__main__ import main; main()"
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split())), "_CAMPAIGNCTL_COMPLETE": "complete_bash"}
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(at), "PYTHONPATH": str(ROOT), **words, **environ}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=at, env=env, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        ("insights --campaign ", ["1", "12"]), ("pacing --campaign ", ["1", "12"]), ("campaigns show ", ["1", "12"]),
+        ("jobs wait ", ["7"]), ("accounts show ", ["3"]), ("fetch --campaign ", ["1", "12"]),
+    ],
+)  # fmt: skip
+def test_numbers_come_from_the_server(line: str, numbers: list[str], api: str, tmp_path: Path) -> None:
+    assert _completed(f"campaignctl {line}", tmp_path, CA_API_URL=api, CA_TOKEN="t") == numbers
+
+
+def test_a_server_named_on_the_line_is_asked(api: str, tmp_path: Path) -> None:
+    for line in (f"--api {api} insights --campaign ", f"insights --api {api} --campaign "):
+        assert _completed(f"campaignctl {line}", tmp_path, CA_TOKEN="t") == ["1", "12"]
+
+
+def test_no_server_no_right_and_no_answer_are_silence(api: str, tmp_path: Path) -> None:
+    assert _completed("campaignctl insights --campaign ", tmp_path) == []
+    assert list(tmp_path.iterdir()) == []  # and no data directory is made
+    assert _completed("campaignctl insights --campaign ", tmp_path, CA_API_URL=api) == []
+    assert _completed("campaignctl insights --campaign ", tmp_path, CA_API_URL="nonsense") == []
+    with socket.socket() as mute:  # takes the connection and says nothing
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        assert _completed("campaignctl jobs show ", tmp_path, CA_API_URL=url) == []
+
+
+def test_nothing_heavy_is_imported_to_ask(api: str) -> None:
+    modules = imported_by(
+        COMP_WORDS="campaignctl pacing --campaign ",
+        COMP_CWORD="3",
+        _CAMPAIGNCTL_COMPLETE="complete_bash",
+        CA_API_URL=api,
+        CA_TOKEN="t",
+    )
+    assert "http.client" in modules
+    assert not modules & (HEAVY - {"pydantic", "ssl"})  # the HTTP client of the standard library knows TLS
+
+
+_SHELLS = {
+    "bash": 'source {root}/completions/campaignctl.bash; COMP_WORDS=(campaignctl insights --campaign ""); COMP_CWORD=3;'
+    " _campaignctl_completion campaignctl; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+    "fish": "source {root}/completions/campaignctl.fish; complete --do-complete 'campaignctl insights --campaign '",
+    "zsh": "_arguments() {{ print -rl -- $@; }}; _describe() {{ print -rl -- ${{(P)4}} ${{(P)3}} ${{(P)2}}; }};"
+    " words=(campaignctl insights --campaign ''); CURRENT=4; compdef() {{ :; }}; source {root}/completions/_campaignctl;"
+    " _campaignctl_completion",
+}
+
+
+@pytest.mark.parametrize("shell", _SHELLS)
+def test_a_name_is_never_run_by_a_shell(shell: str, api: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    program = tmp_path / "bin" / "campaignctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m campaignctl "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:/usr/bin:/bin"
+    env = {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "CA_API_URL": api, "CA_TOKEN": "t"}
+    script = _SHELLS[shell].format(root=ROOT)
+    done = subprocess.run(
+        [shell, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "12" in done.stdout, done.stderr
+    assert not (tmp_path / "pwned").exists()
