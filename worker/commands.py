@@ -59,7 +59,7 @@ class Commands:
                 job = self._reaggregator.job_of(command.value, command.key)
                 if job is None:
                     return failure > 0  # what seemed to fail may have been done
-                self._reaggregator.execute(job, owner, lambda: wait(_BREATH_S), failpoint)
+                self._reaggregator.execute(job, partition, owner, lambda: wait(_BREATH_S), failpoint)
             except Unavailable as error:
                 logger.warning(
                     "%s[%d]: a command waits for the %s store: %s", topic.name, partition, error.service, error

@@ -67,7 +67,7 @@ class DriftCheck:
         if not self._months_left:
             self._next_campaign(partitions, of)
         if self._months_left and self._is_ours(self._campaign, partitions, of):
-            self._look(self._months_left.popleft())
+            self._look(self._months_left.popleft(), self._partition_of(str(self._campaign).encode(), of))
         elif self._months_left:
             self._months_left.clear()
 
@@ -95,8 +95,8 @@ class DriftCheck:
         kept = (first_kept_day(self._clock.now(), self._retention_days, facts.timezone) - _EPOCH).days
         return list(months(range(max(recorded[0], kept), recorded[1] + 1)))
 
-    def _look(self, days: range) -> None:
-        lacking = self._store.recount({self._campaign: days}, self._window_ms).lacking
+    def _look(self, days: range, partition: int) -> None:
+        lacking = self._store.recount({self._campaign: days}, self._window_ms, partition).lacking
         self._found += len(lacking)
         if len(lacking):
             first, last = (_EPOCH + timedelta(days=day) for day in (days[0], days[-1]))

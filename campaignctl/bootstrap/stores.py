@@ -124,20 +124,25 @@ def _open_metadata(settings: "Settings", clock: "Clock") -> "tuple[MetadataStore
 
 def _open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
     if settings.embedded_analytics:
+        if settings.clickhouse.cluster:
+            raise ConfigurationError(
+                "clickhouse.cluster is set, and clickhouse.host is not",
+                hint="name a server of the cluster in clickhouse.host, or leave clickhouse.cluster empty",
+            )
         from campaignctl.adapters.analytics.embedded import open_embedded_analytics
 
         return open_embedded_analytics(settings.data_dir / "analytics")
+    clickhouse = settings.clickhouse
+    place = (clickhouse.host, clickhouse.port, clickhouse.database)
+    user = (clickhouse.username, clickhouse.password.get_secret_value())
+    if clickhouse.cluster:
+        from campaignctl.adapters.analytics.cluster_store import open_cluster
+
+        is_replicated = clickhouse.replicated
+        return open_cluster(*place, *user, clickhouse.secure, cluster=clickhouse.cluster, replicated=is_replicated)
     from campaignctl.adapters.analytics.server import open_clickhouse
 
-    clickhouse = settings.clickhouse
-    return open_clickhouse(
-        clickhouse.host,
-        clickhouse.port,
-        clickhouse.database,
-        clickhouse.username,
-        clickhouse.password.get_secret_value(),
-        clickhouse.secure,
-    )
+    return open_clickhouse(*place, *user, clickhouse.secure)
 
 
 def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":

@@ -34,6 +34,7 @@ def of_stores(app: "App") -> list[Examination]:
         Examination("topics", lambda: _topics(app)),
         Examination("lag", lambda: lag_look(_lag_of(app), app.lag.dead_letters())),
         Examination("windows", lambda: _windows(app)),
+        *([Examination("cluster", lambda: _cluster(app))] if app.settings.clickhouse.cluster else []),
         Examination("credentials", lambda: _credentials(app)),
         Examination("platforms", lambda: _platforms(app)),
     ]
@@ -105,6 +106,25 @@ def _windows(app: "App") -> Look:
     missing = app.analytics.missing_windows()
     text = "the table {} was made without a deduplication window: a repeated batch would count twice"
     return Look({}, [Finding("window_missing", text.format(name), "campaignctl init-schema") for name in missing])
+
+
+def _cluster(app: "App") -> Look:
+    state = app.analytics.cluster_state()
+    assert state is not None  # noqa: S101  the store of a configuration that names a cluster
+    facts = {"name": state.name, "shards": state.shards, "replicas": state.replicas, "away": len(state.away)}
+    away = [
+        Finding("replica_away", f"{one} does not answer", "see whether it runs, and is reachable from the others")
+        for one in state.away
+    ]
+    read_only = [
+        Finding(
+            "replica_read_only",
+            f"{tables} tables of {one} take no rows",
+            "see whether it reaches ZooKeeper or Keeper; then SYSTEM RESTORE REPLICA, if it does not recover by itself",
+        )
+        for one, tables in state.read_only.items()
+    ]
+    return Look({**facts, "read_only": len(state.read_only)}, [*away, *read_only])
 
 
 def _credentials(app: "App") -> Look:

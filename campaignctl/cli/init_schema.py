@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import examples, invocation_of, new_app
 from campaignctl.errors import FieldError, InvalidInput, SchemaMismatch
 
@@ -55,8 +56,13 @@ def init_schema(
             return
         topics = opened.missing_topics()
         plans = opened.schema.plan() if dry_run else opened.init_schema(_WAIT_S)
-    body = _body(plans, topics, differences, dry_run)
+    statements = dry_run and bool(settings.clickhouse.cluster)
+    body = _body(plans, topics, differences, dry_run, statements)
     out.answer(json.dumps(body).encode(), _table)
+    if out.format is Format.TABLE:
+        for item in body["items"]:
+            for statement in item.get("statements", ()):
+                out.text(f"\n{statement};")
     for difference in differences:
         out.warn("topic_differs", f"{difference} (nothing was changed)")
     if not body["items"]:
@@ -91,9 +97,11 @@ def _body(
     topics: "Sequence[TopicSpec]",
     differences: "Sequence[TopicDifference]",
     dry_run: bool,
+    with_statements: bool,
 ) -> dict[str, Any]:
-    items = [
+    items: list[dict[str, Any]] = [
         {"store": plan.target, "change": f"{migration.number:04d} {migration.name}"}
+        | ({"statements": list(migration.statements)} if with_statements and plan.target == "analytics" else {})
         for plan in plans
         for migration in plan.pending
     ]

@@ -61,6 +61,15 @@ class ClickHouseSettings(_Section):
     username: str = Field(default="default", description="ClickHouse user.")
     password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password.")
     secure: bool = Field(default=False, description="Speak HTTPS to ClickHouse.")
+    cluster: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+        description="Cluster of that server, as its remote_servers name it, to spread the tables over; empty: none.",
+    )
+    replicated: bool = Field(
+        default=True,
+        description="Whether the cluster's tables are replicated, by ZooKeeper or Keeper; false: one server a shard.",
+    )
 
     @field_validator("port")
     @classmethod

@@ -145,7 +145,9 @@ class EventStore(RollupStore, Protocol):
         """The offsets of the range that have rows, ascending."""
         ...
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
+    def reconcile_rollup(
+        self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, partition: int, /
+    ) -> None:
         """Make the rollup of each campaign's days equal its raw rows: ``recount``, and one insert of what it lacks."""
         ...
 

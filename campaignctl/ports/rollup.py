@@ -74,13 +74,16 @@ class Recount:
 
 
 class RollupStore(Protocol):
-    """Raises ``Unavailable``. For the one who inserts the campaign's events, between two of the inserts."""
+    """Raises ``Unavailable``. For the one who inserts the campaign's events, between two of the inserts.
+
+    ``partition`` is the one of the events topic that the campaigns belong in.
+    """
 
     def recorded_days(self, campaign_id: int, /) -> tuple[int, int] | None:
         """The first and the last day that have raw rows or sums; None when none has."""
         ...
 
-    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
+    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, partition: int, /) -> Recount:
         """Compare the rollup of each campaign's days (numbered since 1970-01-01) with the raw rows.
 
         Of raw rows of one event the first counts. Rows of the same id are one event when they name the same instant, or
@@ -88,7 +91,7 @@ class RollupStore(Protocol):
         """
         ...
 
-    def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
+    def add_to_rollup(self, rows: RollupRows, token: str, partition: int, /) -> None:
         """Add the rows, visible in one step. Under a token that was used before nothing is added."""
         ...
 

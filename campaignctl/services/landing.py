@@ -159,7 +159,8 @@ class Landing:
         return set(batch.rows.offsets) - set(self._store.landed_offsets(batch.source))
 
     def _reconcile(self, batch: PreparedBatch, token: str) -> None:
-        self._store.reconcile_rollup(batch.touched_days(), self._window_ms, f"{token}-rollup-{uuid4().hex[:12]}")
+        named = f"{token}-rollup-{uuid4().hex[:12]}"
+        self._store.reconcile_rollup(batch.touched_days(), self._window_ms, named, batch.source.partition)
 
     def _holes_of_the_past(self, batch: PreparedBatch) -> set[int]:
         """Offsets whose rows are missing and whose events do not count elsewhere."""

@@ -68,8 +68,10 @@ class Reaggregator:
             return None
         return job if key == str(job.campaign_id).encode() else None
 
-    def execute(self, job: Job, owner: str, breathe: Callable[[], None], failpoint: Callable[[str], None]) -> None:
-        """Take the job over and bring it to its end, unless it has ended meanwhile."""
+    def execute(
+        self, job: Job, partition: int, owner: str, breathe: Callable[[], None], failpoint: Callable[[str], None]
+    ) -> None:
+        """Take the job over and bring it to its end, unless it has ended meanwhile; ``partition`` is the campaign's."""
         taken = self._metadata.take_job(job.id, owner, LEASE_S)
         if taken is None or taken.campaign_id is None:
             return
@@ -78,7 +80,18 @@ class Reaggregator:
             error = JobError("not_found", f"there is no campaign {taken.campaign_id} any more")
             self._metadata.finish_job(taken.id, owner, JobStatus.FAILED, None, error)
             return
-        run = _Run(self._store, self._metadata, self._clock, taken, facts, owner, self._window_ms, breathe, failpoint)
+        run = _Run(
+            self._store,
+            self._metadata,
+            self._clock,
+            taken,
+            facts,
+            partition,
+            owner,
+            self._window_ms,
+            breathe,
+            failpoint,
+        )
         run.to_its_end(self._retention_days)
 
 
@@ -117,6 +130,7 @@ class _Run:
     clock: Clock
     job: Job
     facts: CampaignFacts
+    partition: int
     owner: str
     window_ms: int
     breathe: Callable[[], None]
@@ -169,7 +183,7 @@ class _Run:
             if counted.lacking is None:
                 break
             self.failpoint("before_reaggregation_insert")
-            self.store.add_to_rollup(counted.lacking, self._token(counted.lacking, number))
+            self.store.add_to_rollup(counted.lacking, self._token(counted.lacking, number), self.partition)
             self.failpoint("after_reaggregation_insert")
             if not doubtful:
                 return _Count(counted.after, None, counted.rows_read, counted.copies)
@@ -196,7 +210,7 @@ class _Run:
         counted, lacking, done = _Count(Totals(), None), [], 0
         for some in months(days):
             self._hold(Progress(done, len(days), "days"))
-            found = self.store.recount({self.facts.id: some}, self.window_ms)
+            found = self.store.recount({self.facts.id: some}, self.window_ms, self.partition)
             counted.before = counted.before.plus(found.current.totals())
             counted.rows_read += found.rows_read
             counted.copies += found.copies

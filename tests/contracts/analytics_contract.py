@@ -135,7 +135,7 @@ class AnalyticsContract:
         assert _by_day(store) == _by_time(store) == {}
         assert store.newest_events([1, 2]) == {}
         store.append_events(event_rows([]), "nothing")
-        store.reconcile_rollup({}, WINDOW_MS, "nothing")
+        store.reconcile_rollup({}, WINDOW_MS, "nothing", PARTITION)
 
     def test_a_campaign_is_removed_whole_and_no_other(self, harness: Harness) -> None:
         store = harness.open()
@@ -466,10 +466,10 @@ class AnalyticsContract:
         harness.drift(store, day_number(last_day()) + 1, 5)  # a day without any raw row
         with pytest.raises(AssertionError):
             _assert_exact(store, rows)
-        store.reconcile_rollup({1: [day, day_number(last_day()) + 1], 77: [day]}, WINDOW_MS, "heal")
+        store.reconcile_rollup({1: [day, day_number(last_day()) + 1], 77: [day]}, WINDOW_MS, "heal", PARTITION)
         _assert_exact(store, rows)
         for token in ("heal", "heal again"):
-            store.reconcile_rollup(days_of(rows), WINDOW_MS, token)
+            store.reconcile_rollup(days_of(rows), WINDOW_MS, token, PARTITION)
             _assert_exact(store, rows)
         harness.merge(store)
         _assert_exact(store, rows)
@@ -480,7 +480,7 @@ class AnalyticsContract:
         first = day_number(FIRST_DAY)
         harness.drift(store, first, 10)
         harness.drift(store, first + 1, 10)
-        store.reconcile_rollup({1: [first + 1]}, WINDOW_MS, "one day")
+        store.reconcile_rollup({1: [first + 1]}, WINDOW_MS, "one day", PARTITION)
         assert {key[0]: sums[0] for key, sums in _by_day(store, daily=True).items()} == {0: 10, 1: 0}
 
     def test_a_recount_tells_what_is_there_and_what_lacks(self, harness: Harness) -> None:
@@ -490,13 +490,13 @@ class AnalyticsContract:
         own = [one for one in rows if one["campaign_id"] == 1]
         first, last = min(one["day"] for one in own), max(one["day"] for one in own)
         assert store.recorded_days(1) == (first, last)
-        right = store.recount({1: range(first, last + 1)}, WINDOW_MS)
+        right = store.recount({1: range(first, last + 1)}, WINDOW_MS, PARTITION)
         assert (right.rows_read, right.copies, len(right.lacking)) == (len(own), 0, 0)
         assert right.current.totals() == _totals(own)
         harness.drift(store, last + 1, 1_000)
         harness.drift(store, first, -7)
         assert store.recorded_days(1) == (first, last + 1)
-        wrong = store.recount({1: range(first, last + 2), 2: [first]}, WINDOW_MS)
+        wrong = store.recount({1: range(first, last + 2), 2: [first]}, WINDOW_MS, PARTITION)
         assert (
             wrong.current.totals().counts["impressions"]
             - _totals([*own, *(one for one in rows if (one["campaign_id"], one["day"]) == (2, first))]).counts[
@@ -508,8 +508,8 @@ class AnalyticsContract:
         assert wrong.lacking.totals().counts["impressions"] == -993
         assert wrong.lacking.totals().counts["events"] == -2
         for _ in range(2):
-            store.add_to_rollup(wrong.lacking, "difference")
-            assert len(store.recount({1: range(first, last + 2)}, WINDOW_MS).lacking) == 0
+            store.add_to_rollup(wrong.lacking, "difference", PARTITION)
+            assert len(store.recount({1: range(first, last + 2)}, WINDOW_MS, PARTITION).lacking) == 0
             _assert_exact(store, rows)
 
     def test_a_recount_keeps_the_first_copy(self, harness: Harness) -> None:
@@ -528,10 +528,10 @@ class AnalyticsContract:
         ]
         store.append_events(event_rows(told), "copies")
         day = day_number(FIRST_DAY)
-        found = store.recount({1: [day], 2: [day]}, window)
+        found = store.recount({1: [day], 2: [day]}, window, PARTITION)
         assert (found.rows_read, found.copies) == (8, 3)
-        store.reconcile_rollup({1: [day], 2: [day]}, window, "collapse")
-        exact = store.recount({1: [day], 2: [day]}, window)
+        store.reconcile_rollup({1: [day], 2: [day]}, window, "collapse", PARTITION)
+        exact = store.recount({1: [day], 2: [day]}, window, PARTITION)
         assert len(exact.lacking) == 0
         assert exact.current.totals().counts["impressions"] == 1 + 1_000 + 10_000 + 100_000 + 2**62
         assert exact.current.totals().counts["events"] == 5
@@ -858,7 +858,7 @@ def _repair(store: Store, rows: Sequence[Row]) -> None:
     landed = set(store.landed_offsets(OffsetRange(TOPIC, PARTITION, 0, 10**9)))
     missing = [one for one in rows if one["offsets"] not in landed]
     store.append_events(event_rows(missing), "repair")
-    store.reconcile_rollup(days_of(rows), WINDOW_MS, "repair rollup")
+    store.reconcile_rollup(days_of(rows), WINDOW_MS, "repair rollup", PARTITION)
 
 
 def _totals(rows: Sequence[Row]) -> Totals:

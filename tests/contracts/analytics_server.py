@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
+from campaignctl.adapters.analytics.cluster_store import open_cluster
 from campaignctl.adapters.analytics.embedded import open_embedded_analytics
 from campaignctl.adapters.analytics.server import open_clickhouse
 from campaignctl.services.schema import SchemaService
@@ -15,10 +16,15 @@ from tests.contracts.analytics_rows import Row, event_rows
 from tests.support.services import clickhouse_place, using
 
 _SCHEME = "clickhouse://"
+CLUSTER_SCHEME = "cluster://"
 
 
 def open_place(place: str) -> ClickHouseAnalytics:
-    """The store at a harness's ``place``: ``clickhouse://host:port/database``, or a directory."""
+    """The store at a harness's ``place``: ``clickhouse://host:port/database``, ``cluster://...``, or a directory."""
+    if place.startswith(CLUSTER_SCHEME):
+        address, cluster, database = place.removeprefix(CLUSTER_SCHEME).split("/")
+        host, _, port = address.rpartition(":")
+        return open_cluster(host, int(port), database, "default", "", cluster=cluster, replicated=False)
     if not place.startswith(_SCHEME):
         return open_embedded_analytics(Path(place))
     address, _, database = place.removeprefix(_SCHEME).partition("/")

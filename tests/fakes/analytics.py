@@ -154,7 +154,9 @@ class FakeEventStore(FakeReportSink):
         there = self._of(offsets.topic_id, offsets.partition)
         return sorted({row.offset for row in there if offsets.start <= row.offset < offsets.end})
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
+    def reconcile_rollup(
+        self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, partition: int, /
+    ) -> None:
         fault = self._before("reconcile_rollup")
         touched = {(campaign, day) for campaign, some in days.items() for day in some}
         for key in [key for key in self.rollup if key[:2] in touched]:
@@ -170,7 +172,7 @@ class FakeEventStore(FakeReportSink):
         days |= {key[1] for key in self.rollup if key[0] == campaign_id}
         return (min(days), max(days)) if days else None
 
-    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
+    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, partition: int, /) -> Recount:
         self._before("recount")
         wanted = {(campaign, day) for campaign, some in days.items() for day in some}
         there = [row for row in self.rows if (row.campaign_id, row.day) in wanted]
@@ -190,7 +192,7 @@ class FakeEventStore(FakeReportSink):
             len(there) - len(counted),
         )
 
-    def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
+    def add_to_rollup(self, rows: RollupRows, token: str, partition: int, /) -> None:
         fault = self._before("add_to_rollup")
         if token not in self._rollup_tokens and len(rows):
             self._rollup_tokens.add(token)

@@ -416,7 +416,9 @@ def test_days_of_many_campaigns_are_reconciled_at_once(harness: ServerHarness) -
     store.append_events(event_rows(rows), "rows")
     harness.drift(store, first + 1, 5)
     everything = {campaign: range(first - 10, first + DAYS + 100) for campaign in range(1, 101)}
-    store.reconcile_rollup({campaign: list(days) for campaign, days in everything.items()}, WINDOW_MS, "23,000 pairs")
+    store.reconcile_rollup(
+        {campaign: list(days) for campaign, days in everything.items()}, WINDOW_MS, "23,000 pairs", PARTITION
+    )
     answer = store.run_sql("SELECT sum(impressions) FROM rollup_1d", {}, max_rows=1, timeout_s=5)
     assert answer.rows == [[sum(one["impressions"] for one in rows)]]
 

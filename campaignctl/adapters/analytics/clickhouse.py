@@ -18,11 +18,13 @@ from campaignctl.adapters.analytics.questions import EventSums
 from campaignctl.adapters.analytics.report_answers import ReportAnswers
 from campaignctl.adapters.analytics.verification import VerifiedEvents
 from campaignctl.adapters.sql_files import load_statements
+from campaignctl.ports.clusters import ClusterState
 
 _SQL = load_statements("clickhouse", "queries", "schema.sql")
 
 if TYPE_CHECKING:
     from campaignctl.ports.analytics import EventStore, FreshnessStore, InsightStore, SqlConsole
+    from campaignctl.ports.clusters import ClusterStore
     from campaignctl.ports.conflicts import ConflictStore
     from campaignctl.ports.erasures import RemovalStore
     from campaignctl.ports.event_listing import EventListing
@@ -68,6 +70,10 @@ class ClickHouseAnalytics(
             table = self._clients.read(_SQL["server_version"], {})
         return f"ClickHouse {table.strings('version')[0]}"
 
+    def cluster_state(self) -> ClusterState | None:
+        """None: it is one server, or the engine in this process."""
+        return None
+
     def close(self) -> None:
         self._clients.close()
 
@@ -99,6 +105,9 @@ if TYPE_CHECKING:
         return adapter
 
     def _tells_freshness(adapter: ClickHouseAnalytics) -> FreshnessStore:
+        return adapter
+
+    def _tells_of_its_cluster(adapter: ClickHouseAnalytics) -> ClusterStore:
         return adapter
 
     def _is_asked(adapter: ClickHouseAnalytics) -> SqlConsole:

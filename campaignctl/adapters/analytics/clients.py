@@ -4,11 +4,11 @@ Calls on one connection wait for each other, so a long question must not have a 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from queue import Empty, LifoQueue
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from campaignctl.adapters.analytics.native import Table
 from campaignctl.errors import Unavailable
@@ -59,6 +59,20 @@ def reads_noted(note: Note) -> Iterator[None]:
         yield
     finally:
         _note.reset(before)
+
+
+class Shard(Protocol):
+    """Where the rows of some partitions lie: what is written is there whole, what is read is as it is now."""
+
+    def reader(self) -> AbstractContextManager["Client"]: ...
+
+    def writer(self) -> AbstractContextManager["Client"]: ...
+
+    def read(self, statement: str, parameters: Mapping[str, object], *, settings: Settings | None = None) -> Table: ...
+
+    def read_without_limits(self, statement: str, parameters: Mapping[str, object]) -> Table: ...
+
+    def insert(self, table: str, block: bytes, token: str) -> None: ...
 
 
 class Clients:
@@ -115,7 +129,8 @@ class Clients:
             note(statement, parameters)
         with self.reader() as client:
             given = dict(settings) if settings else None
-            return Table(client.raw_query(statement, parameters=dict(parameters), settings=given, fmt="Native"))
+            sent = self._as_sent(statement, parameters)
+            return Table(client.raw_query(sent, parameters=dict(parameters), settings=given, fmt="Native"))
 
     def insert(self, table: str, block: bytes, token: str) -> None:
         """Insert one block in Native format under a token."""
@@ -126,6 +141,18 @@ class Clients:
         """For whoever inserts: neither the limits of questions nor a wait for a free connection apply."""
         with self.writer() as client:
             return Table(client.raw_query(statement, parameters=dict(parameters), fmt="Native"))
+
+    def _as_sent(self, statement: str, _parameters: Mapping[str, object]) -> str:
+        """The statement's text for what it is asked with."""
+        return statement
+
+    def of_partition(self, _partition: int) -> Shard:
+        """Where the partition's rows are written, and are read by who writes them."""
+        return self
+
+    def shards(self) -> Mapping[int, Shard]:
+        """All that hold rows, by their numbers from 1: one server is one."""
+        return {1: self}
 
     def close(self) -> None:
         with self._lock:

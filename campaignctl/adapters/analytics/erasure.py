@@ -1,6 +1,6 @@
 """Removing what ClickHouse tables hold of a campaign."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from campaignctl.adapters.analytics.clients import Clients
 from campaignctl.adapters.analytics.failures import store_failures
@@ -26,9 +26,7 @@ class ErasedRows:
         return CampaignRows(**{name: table.integers(name).tolist()[0] for name in names})
 
     def remove_campaign(self, campaign_id: int, /) -> None:
-        for statement in ("remove_events", "remove_rollup", "remove_conflicts"):
-            with store_failures(), self._clients.writer() as client:
-                client.command(_SQL[statement], parameters={"campaign": campaign_id})
+        self._remove(("remove_events", "remove_rollup", "remove_conflicts"), {"campaign": campaign_id})
 
     def report_slices_of(self, natives: Collection[NativeCampaign], /) -> int:
         if not natives:
@@ -52,9 +50,14 @@ class ErasedRows:
         return EventTraces(events, conflicts, tuple(map(int, days.split(","))) if days else ())
 
     def remove_events(self, campaign_id: int, digests: Collection[bytes], /) -> None:
-        for statement in ("remove_single_events", "remove_single_conflicts"):
-            with store_failures(), self._clients.writer() as client:
-                client.command(_SQL[statement], parameters=_named(campaign_id, digests))
+        self._remove(("remove_single_events", "remove_single_conflicts"), _named(campaign_id, digests))
+
+    def _remove(self, statements: Sequence[str], where: Mapping[str, object]) -> None:
+        with store_failures():
+            for shard in self._clients.shards().values():  # all of them: an older topic may have had other partitions
+                for statement in statements:
+                    with shard.writer() as client:
+                        client.command(_SQL[statement], parameters=dict(where))
 
 
 def _named(campaign_id: int, digests: Collection[bytes]) -> dict[str, object]:

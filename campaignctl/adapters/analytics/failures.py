@@ -10,6 +10,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from campaignctl.errors import CampaignctlError, InvalidInput, SchemaMismatch, StorageFull, Unavailable
 
 _UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
+_ALL_TRIES_FAILED = 279
 _TIMEOUT_EXCEEDED, _TOO_SLOW = 159, 160
 _NOT_ENOUGH_SPACE, _CANNOT_WRITE = 243, 75
 _SIZE_LIMITS = frozenset({158, 241, 307, 396})
@@ -79,6 +80,14 @@ def is_no_database(error: Exception) -> bool:
     return code_of(error) == _UNKNOWN_DATABASE
 
 
+def is_no_table(error: BaseException | None) -> bool:
+    """Whether a table is not there, on the asked server or on another one of its cluster."""
+    if not isinstance(error, Exception):
+        return False
+    code = code_of(error)
+    return code == _UNKNOWN_TABLE or (code == _ALL_TRIES_FAILED and "There is no table" in str(error))
+
+
 def short_message(error: Exception) -> str:
     """The engine's sentence, without the stack, the version and the statement's text."""
     text = str(error).split("\nTraceback", maxsplit=1)[0].split(" Stack trace:", maxsplit=1)[0]
@@ -95,7 +104,7 @@ def _store_failure(error: Exception) -> CampaignctlError:
             service="analytics",
             hint="free some space; what was not written is tried again",
         )
-    if code in {_UNKNOWN_TABLE, _UNKNOWN_DATABASE}:
+    if code == _UNKNOWN_DATABASE or is_no_table(error):
         return SchemaMismatch("the analytics store lacks its tables", hint="run: campaignctl init-schema")
     if code in {_TIMEOUT_EXCEEDED, _TOO_SLOW}:
         return Unavailable("the analytics store took too long", service="analytics", hint="try again, or ask for less")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from campaignctl.adapters.analytics.clients import Clients
+from campaignctl.adapters.analytics.clients import Clients, Shard
 from campaignctl.adapters.analytics.failures import store_failures
 from campaignctl.adapters.analytics.native import Column, Table, encode_block
 from campaignctl.adapters.analytics.rollup import recounted, rollup_columns
@@ -16,7 +16,7 @@ from campaignctl.ports.rollup import Recount, RollupRows
 
 _SQL = load_statements("clickhouse", "queries", "events.sql")
 _WINDOWS = load_statements("clickhouse", "queries", "schema.sql")["windows"]
-_WRITTEN = ("event_conflicts", "events", "report_coverage", "report_slices", "rollup_1d")
+WRITTEN_TABLES = ("event_conflicts", "events", "report_coverage", "report_slices", "rollup_1d")
 _WINDOW = re.compile(r"non_replicated_deduplication_window\s*=\s*([0-9]+)")
 _LABEL = "LowCardinality(String)"
 _MICROSECONDS = "DateTime64(6, 'UTC')"
@@ -38,22 +38,23 @@ class LandedEvents:
         if len(rows):
             block = encode_block(_event_columns(rows), len(rows))
             with store_failures():
-                self._clients.insert("events", block, token)
+                self._clients.of_partition(rows.partition).insert("events", block, token)
 
     def append_conflicts(self, rows: ConflictRows, token: str, /) -> None:
         if len(rows):
             block = encode_block(_conflict_columns(rows), len(rows))
             with store_failures():
-                self._clients.insert("event_conflicts", block, token)
+                self._clients.of_partition(rows.partition).insert("event_conflicts", block, token)
 
     def landed_before(self, topic_id: int, partition: int, offset: int, since_ms: int, /) -> Iterator[SeenEvents]:
         where = {"topic": topic_id, "partition": partition, "offset": offset, "since_ms": since_ms}
-        return self._stream("landed_before", where)
+        return self._stream("landed_before", partition, where)
 
     def campaigns_elsewhere(self, topic_id: int, partition: int, since_ms: int, /) -> Sequence[int]:
         where = {"topic": topic_id, "partition": partition, "since_ms": since_ms}
         with store_failures():
-            table = self._clients.read(_SQL["campaigns_elsewhere"], where, settings=_UNHURRIED)
+            shard = self._clients.of_partition(partition)
+            table = shard.read(_SQL["campaigns_elsewhere"], where, settings=_UNHURRIED)
         found: list[int] = table.integers("campaign_id").tolist()
         return found
 
@@ -61,10 +62,10 @@ class LandedEvents:
         self, topic_id: int, partition: int, campaign_ids: Sequence[int], since_ms: int, /
     ) -> Iterator[SeenEvents]:
         where = {"topic": topic_id, "partition": partition, "campaigns": list(campaign_ids), "since_ms": since_ms}
-        return self._stream("landed_elsewhere", where)
+        return self._stream("landed_elsewhere", partition, where)
 
-    def _stream(self, statement: str, parameters: Mapping[str, object]) -> Iterator[SeenEvents]:
-        with store_failures(), self._clients.reader() as client:
+    def _stream(self, statement: str, partition: int, parameters: Mapping[str, object]) -> Iterator[SeenEvents]:
+        with store_failures(), self._clients.of_partition(partition).reader() as client:
             # Blocks of the engine hold at most 65,409 rows.
             blocks = client.query_column_block_stream(
                 _SQL[statement], parameters=dict(parameters), settings=dict(_UNHURRIED)
@@ -81,7 +82,9 @@ class LandedEvents:
         return dict(zip(campaigns, earliest, strict=True))
 
     def newest_offset(self, topic_id: int, partition: int, /) -> int | None:
-        table = _read(self._clients, "newest_offset", {"topic": topic_id, "partition": partition})
+        table = _read(
+            self._clients.of_partition(partition), "newest_offset", {"topic": topic_id, "partition": partition}
+        )
         return int(table.integers("newest")[0]) if table.integers("landed")[0] else None
 
     def find_by_instant(self, keys: Sequence[tuple[int, str, int]], excluding: OffsetRange, /) -> SeenEvents:
@@ -89,27 +92,32 @@ class LandedEvents:
             return _seen(Table(b""))
         campaigns, ids, times_us = (list(column) for column in zip(*keys, strict=True))
         wanted = {"campaigns": campaigns, "ids": ids, "times_us": times_us}
-        return _seen(_read(self._clients, "find_by_instant", {**wanted, **_range(excluding)}))
+        shard = self._clients.of_partition(excluding.partition)
+        return _seen(_read(shard, "find_by_instant", {**wanted, **_range(excluding)}))
 
     def find_by_id(self, keys: Sequence[tuple[int, str]], excluding: OffsetRange, /) -> SeenEvents:
         if not keys:
             return _seen(Table(b""))
         campaigns, ids = (list(column) for column in zip(*keys, strict=True))
-        return _seen(_read(self._clients, "find_by_id", {"campaigns": campaigns, "ids": ids, **_range(excluding)}))
+        shard = self._clients.of_partition(excluding.partition)
+        return _seen(_read(shard, "find_by_id", {"campaigns": campaigns, "ids": ids, **_range(excluding)}))
 
     def landed_offsets(self, offsets: OffsetRange, /) -> Sequence[int]:
-        found: list[int] = _read(self._clients, "landed_offsets", _range(offsets)).integers("koff").tolist()
+        shard = self._clients.of_partition(offsets.partition)
+        found: list[int] = _read(shard, "landed_offsets", _range(offsets)).integers("koff").tolist()
         return found
 
-    def reconcile_rollup(self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, /) -> None:
-        self.add_to_rollup(self.recount(days, window_ms).lacking, token)
+    def reconcile_rollup(
+        self, days: Mapping[int, Sequence[int]], window_ms: int, token: str, partition: int, /
+    ) -> None:
+        self.add_to_rollup(self.recount(days, window_ms, partition).lacking, token, partition)
 
     def recorded_days(self, campaign_id: int, /) -> tuple[int, int] | None:
         table = _read(self._clients, "recorded_days", {"campaign": campaign_id})
         first, last = table.integers("first_day"), table.integers("last_day")
         return (int(first[0]), int(last[0])) if table.rows else None
 
-    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, /) -> Recount:
+    def recount(self, days: Mapping[int, Sequence[int]], window_ms: int, partition: int, /) -> Recount:
         pairs = [(campaign, day) for campaign, some in days.items() for day in sorted(set(some))]
         if not pairs:
             return recounted(Table(b""))
@@ -122,24 +130,24 @@ class LandedEvents:
             "window_ms": window_ms,
         }
         with store_failures():
-            return recounted(self._clients.read_without_limits(_SQL["recount"], parameters))
+            return recounted(self._clients.of_partition(partition).read_without_limits(_SQL["recount"], parameters))
 
-    def add_to_rollup(self, rows: RollupRows, token: str, /) -> None:
+    def add_to_rollup(self, rows: RollupRows, token: str, partition: int, /) -> None:
         if len(rows):
             block = encode_block(rollup_columns(rows), len(rows))
             with store_failures():
-                self._clients.insert("rollup_1d", block, token)
+                self._clients.of_partition(partition).insert("rollup_1d", block, token)
 
     def missing_windows(self) -> Sequence[str]:
         with store_failures():
             table = self._clients.read(_WINDOWS, {})
         made = dict(zip(table.strings("name"), table.strings("create_table_query"), strict=True))
-        return [name for name in _WRITTEN if not _has_window(made.get(name, ""))]
+        return [name for name in WRITTEN_TABLES if not _has_window(made.get(name, ""))]
 
 
-def _read(clients: Clients, statement: str, parameters: Mapping[str, object]) -> Table:
+def _read(shard: Shard, statement: str, parameters: Mapping[str, object]) -> Table:
     with store_failures():
-        return clients.read(_SQL[statement], parameters)
+        return shard.read(_SQL[statement], parameters)
 
 
 def _has_window(create_table: str) -> bool:

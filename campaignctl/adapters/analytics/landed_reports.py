@@ -29,19 +29,19 @@ class LandedReports:
     def append_slices(self, rows: ReportRows, token: str, /) -> None:
         if not rows.slices:
             return
-        seen = _first_rows(rows)
+        seen, shard = _first_rows(rows), self._clients.of_partition(rows.partition)
         with store_failures():
             if seen:
                 # First, so that no row is ever there of a native campaign that has not been seen. Said twice it is the
                 # same, so its token only spares work.
-                self._clients.insert("report_natives", encode_block(_native_columns(seen), len(seen)), f"{token}-seen")
-            self._clients.insert("report_slices", encode_block(_slice_columns(rows), len(rows.slices)), token)
+                shard.insert("report_natives", encode_block(_native_columns(seen), len(seen)), f"{token}-seen")
+            shard.insert("report_slices", encode_block(_slice_columns(rows), len(rows.slices)), token)
 
     def append_coverage(self, rows: ReportRows, token: str, /) -> None:
         if rows.coverage:
             block = encode_block(_coverage_columns(rows), len(rows.coverage))
             with store_failures():
-                self._clients.insert("report_coverage", block, token)
+                self._clients.of_partition(rows.partition).insert("report_coverage", block, token)
 
     def landed_reports(self, offsets: OffsetRange, /) -> tuple[frozenset[int], frozenset[int]]:
         where = {
@@ -51,7 +51,7 @@ class LandedReports:
             "end": offsets.end,
         }
         with store_failures():
-            table = self._clients.read(_SQL["landed_reports"], where)
+            table = self._clients.of_partition(offsets.partition).read(_SQL["landed_reports"], where)
         found = table.integers("koff")
         of_slices = table.integers("of_slices") == 1
         return frozenset(found[of_slices].tolist()), frozenset(found[~of_slices].tolist())

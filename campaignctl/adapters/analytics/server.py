@@ -42,7 +42,7 @@ ANSWER_S = 1
 ASK_AGAIN_S = 0.5
 """While the server is silent one call in each such time asks it; also the longest that its return goes unnoticed."""
 INSERT_S = 60
-_READERS = 16
+READERS = 16
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SQL = load_statements("clickhouse", "queries", "lock.sql")
 # What an exception about the answer's shape may be: a driver that talks to something else than ClickHouse.
@@ -58,7 +58,7 @@ def open_clickhouse(
     secure: bool = False,  # noqa: FBT001  # one of the parts of an address
     *,
     ca_file: str = "",
-    readers: int = _READERS,
+    readers: int = READERS,
 ) -> ClickHouseAnalytics:
     """The store on a server's ``database``, which ``migration_lock`` makes when there is none.
 
@@ -69,9 +69,8 @@ def open_clickhouse(
     Calls raise ``Unavailable`` while the server is away (the outcome of an insert is then unknown), and
     ``ConfigurationError`` when what is there refuses the user, speaks something else or is too old.
     """
-    if not _DATABASE.fullmatch(database):
-        raise ConfigurationError("clickhouse.database may hold letters, digits, hyphens and underscores only")
-    connections = _Connections(Server(host, port, secure), database, username, password, ca_file, readers)
+    require_plain_name(database)
+    connections = ServerConnections(Server(host, port, secure), database, username, password, ca_file, readers)
     clients = Clients(connections.open, readers=readers, answering={"max_execution_time": QUESTION_S})
     claims = MigrationClaims(clients)
 
@@ -85,9 +84,15 @@ def open_clickhouse(
     return ClickHouseAnalytics(clients, migration_lock=migrating)
 
 
+def require_plain_name(database: str) -> None:
+    """Raise ``ConfigurationError`` for a name of a database that would have to be quoted."""
+    if not _DATABASE.fullmatch(database):
+        raise ConfigurationError("clickhouse.database may hold letters, digits, hyphens and underscores only")
+
+
 @dataclass(slots=True)
-class _Connections:
-    """What all connections to one server share."""
+class ServerConnections:
+    """What all connections to one database of a server share."""
 
     server: Server
     database: str
@@ -121,11 +126,22 @@ class _Connections:
 
     def ensure_database(self) -> None:
         """Make the database when there is none: only then is the right to do so needed."""
-        named = {"database": self.database}
+        if not self.has_database():
+            self.outside(_SQL["create_database"], {"database": self.database})
+
+    def outside(self, statement: str, parameters: Mapping[str, str] | None = None, *, fmt: str | None = None) -> bytes:
+        """The answer to a statement that needs no database."""
         with self.failures(console=False):
             client = self.client(INSERT_S)
-            if not client.raw_query(_SQL["has_database"], parameters=named, use_database=False):
-                client.raw_query(_SQL["create_database"], parameters=named, use_database=False)
+            return client.raw_query(statement, parameters=dict(parameters or {}), fmt=fmt, use_database=False)
+
+    def has_database(self) -> bool:
+        return bool(self.outside(_SQL["has_database"], {"database": self.database}))
+
+    def require_answer(self) -> None:
+        """Raise ``Unavailable`` when the server is known to be away, or does not answer what is asked now."""
+        with self.failures(console=False):
+            self.client(INSERT_S)
 
     def client(self, timeout_s: int) -> HttpClient:
         """The driver's client whose calls wait up to ``timeout_s`` for a byte. Its making asks the server."""
@@ -192,7 +208,7 @@ class _Connections:
 class _Connection:
     """The part of the driver's client that the store uses, with the server's peculiarities taken care of."""
 
-    def __init__(self, shared: _Connections, settings: Settings) -> None:
+    def __init__(self, shared: ServerConnections, settings: Settings) -> None:
         self._shared = shared
         self._settings = dict(settings)
         self._console = "readonly" in self._settings

@@ -58,6 +58,17 @@ TOLD = {
         "They are counted, and no report will ever stand in their place.",
         "list it with campaignctl campaigns update N --link ..., or look at who sends them",
     ),
+    "replica_away": (
+        "A server of the ClickHouse cluster does not answer.",
+        "It is down, or the server in clickhouse.host cannot reach its native port. Another replica of its shard stands"
+        " in for it; without one, nothing of the shard's partitions is counted, and no question is answered.",
+        "see whether it runs; campaignctl doctor names it",
+    ),
+    "replica_read_only": (
+        "Tables of a server of the ClickHouse cluster take no rows.",
+        "It lost ZooKeeper or Keeper, or what that knows of the tables is gone.",
+        "see system.replicas there (zookeeper_exception), and SYSTEM RESTORE REPLICA",
+    ),
     "rewind": (
         "The log, or the workers' place in it, was set back behind what has been applied.",
         "The log lost records or was restored from an earlier time, or somebody reset the consumer group.",
