@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.data_directory import DataDirectory
@@ -103,12 +104,21 @@ def _server_or_lock(
     while True:
         server = directory.running_server()
         if server is not None:
-            return ApiClient(server.url, server.token, organization=invocation.organization, timeout_s=timeout_s)
+            renew = partial(_token_now, directory, server.url)
+            return ApiClient(
+                server.url, server.token, renew=renew, organization=invocation.organization, timeout_s=timeout_s
+            )
         try:
             return directory.lock(_LOOK_EVERY_S, "a command")
         except DirectoryInUse:
             if time.monotonic() >= deadline_s:
                 raise
+
+
+def _token_now(directory: DataDirectory, url: str) -> str | None:
+    """The token of the server that answers at that place now: one that was started again has another."""
+    server = directory.running_server()
+    return server.token if server is not None and server.url == url else None
 
 
 def own_directory(settings: "Settings", purpose: str, wait_s: float = LOCK_WAIT_S) -> AbstractContextManager[object]:

@@ -180,6 +180,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self._tick()
 
     def _show_state(self) -> None:
+        self.set_class(self._link.failures > 0, "failing")
         for line in self.query(ConnectionLine):  # none while the screen is being taken down
             line.show(self._link, self.session, self.interval_s, self.look)
         for where in self.query(Where):

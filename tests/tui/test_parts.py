@@ -50,7 +50,7 @@ def test_numbers_say_what_is_missing() -> None:
         "41 s ago",
         "2 d ago",
     ]
-    assert [change(0.123), change(-0.5), change(0), change(None)] == ["▲ 12.3%", "▼ 50.0%", "= 0.0%", "no comparison"]
+    assert [change(0.123), change(-0.5), change(0), change(None)] == ["▲ 12.3%", "▼ 50.0%", "= 0.0%", "–"]
     assert [bar(0.5, 4), bar(None, 4), bar(7, 4)] == ["━━──", "────", "━━━━"]
 
 

@@ -14,8 +14,10 @@ from campaignctl.api_client import ApiClient
 from campaignctl.cli import connection
 from campaignctl.cli.app import run
 from campaignctl.cli.in_process import InProcessTransport
-from campaignctl.errors import NotFound
-from tests.unit.cli_support import fake_api, ok
+from campaignctl.cli.invocation import Invocation
+from campaignctl.config import Settings
+from campaignctl.errors import NotFound, NotSignedIn
+from tests.unit.cli_support import fake_api, ok, problem
 
 PAGE = {"items": [], "next_cursor": None}
 
@@ -43,6 +45,20 @@ def test_a_running_server_is_found_and_asked_as_the_machines_operator(monkeypatc
         directory.publish_server(server.url, "0perator")
         assert run(["campaigns", "list"]) == 0
     assert server.requests[0].headers["Authorization"] == "Bearer 0perator"
+
+
+def test_a_server_that_was_started_again_is_asked_with_its_new_token() -> None:
+    directory = DataDirectory(Path(".campaignctl"))
+    taken = {"Bearer 0ld": problem(401, "not_signed_in", "the token is not known"), "Bearer n3w": ok(PAGE)}
+    with fake_api(lambda request: taken[request.headers["Authorization"]]) as server, directory.lock(0, "serve"):
+        directory.publish_server(server.url, "0ld")
+        found = connection._server_or_lock(Settings(data_dir=directory.path), Invocation(), 5.0)
+        assert isinstance(found, ApiClient)
+        with found:
+            with pytest.raises(NotSignedIn):
+                found.get("/api/v1/campaigns")
+            directory.publish_server(server.url, "n3w")
+            assert found.get_json("/api/v1/campaigns") == PAGE
 
 
 def test_a_server_that_is_still_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

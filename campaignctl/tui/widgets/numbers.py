@@ -30,7 +30,7 @@ def percent(fraction: Any, places: int = 2) -> str:
 def change(fraction: Any) -> str:
     """A change against the period before, with an arrow: ``▲ 12.3%``."""
     if fraction is None:
-        return "no comparison"
+        return NOT_GIVEN
     arrow = "▲" if fraction > 0 else "▼" if fraction < 0 else "="
     return f"{arrow} {abs(float(fraction)) * 100:,.1f}%"
 
