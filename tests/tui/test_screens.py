@@ -123,7 +123,7 @@ async def test_the_system(size: tuple[int, int]) -> None:
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(app, pilot, "settling")
         await pilot.press("4")
-        shown = await until(app, pilot, "LIVE", "WAITING TO BE", "oldest waits", "812.5", "event_log")
+        shown = await until(app, pilot, "LIVE", "COUNTED /S", "oldest waits", "812.5", "event_log")
         for wanted in ("▲ degraded", "the second level is away", "campaignctl lag", "store"):
             assert wanted in shown
         api.lag = 0

@@ -28,9 +28,9 @@ _PARTITIONS = (
     Col("waiting", "waiting", True), Col("oldest", "oldest waits", True),
 )  # fmt: skip
 _FIGURES = (
-    ("lag", "WAITING TO BE COUNTED"),
-    ("in", "TAKEN IN PER SECOND"),
-    ("out", "COUNTED PER SECOND"),
+    ("lag", "WAITING"),
+    ("in", "TAKEN IN /S"),
+    ("out", "COUNTED /S"),
     ("dead", "DEAD LETTERS"),
 )
 
