@@ -55,6 +55,12 @@ class WorkerMetrics:
             ["topic", "partition"],
             registry=registry,
         )
+        self.window = Gauge(
+            "campaignctl_dedup_window_bytes",
+            "Memory that the ids of the deduplication window take, of the partitions this worker owns.",
+            ["topic", "partition"],
+            registry=registry,
+        )
         self.delay = Histogram(
             "campaignctl_ingest_delay_seconds",
             "From the log taking a record to its being in every answer; the oldest record of each batch.",

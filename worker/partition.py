@@ -143,6 +143,11 @@ class OwnedPartition:
         return f"{self._tools.topic}[{self.number}]"
 
     @property
+    def window_bytes(self) -> int:
+        """Memory of the ids that the deduplication window knows."""
+        return self._window.size_bytes
+
+    @property
     def topic(self) -> Topic:
         return self._topic
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from campaignctl.adapters.process_memory import return_freed_pages
 from campaignctl.errors import CampaignctlError, Fenced, Unavailable
 from campaignctl.ports.event_log import Assignment, OffsetLost
 from campaignctl.services.landing import ForeignRowsError
@@ -19,7 +20,8 @@ logger = logging.getLogger("campaignctl.worker")
 
 _IDLE_POLL_S = 0.5
 _WAITING_POLL_S = 0.25
-_LAG_EVERY_S = 5.0
+_MEASURE_EVERY_S = 5.0
+_RETURN_MEMORY_EVERY_S = 1.0
 _HOUSEKEEPING_EVERY_S = 60.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 30.0
 # What only a person can put right is looked at again this often, in case one has.
@@ -66,7 +68,11 @@ class Session:
         self._setbacks: dict[int, _Setback] = {}
         self._drained = False
         now_s = self._clock.monotonic_s()
-        self._next_lag_s, self._next_housekeeping_s = now_s, now_s + _HOUSEKEEPING_EVERY_S
+        self._next_measure_s, self._next_return_s, self._next_housekeeping_s = (
+            now_s,
+            now_s,
+            now_s + _HOUSEKEEPING_EVERY_S,
+        )
 
     @property
     def problems(self) -> Mapping[int, str]:
@@ -132,8 +138,9 @@ class Session:
             partition = self._owned.pop(number, None)
             if partition is not None:
                 self._give_up(partition)
-            with suppress(KeyError):
-                self._tools.metrics.lag.remove(self._tools.topic, str(number))
+            for gauge in (self._tools.metrics.lag, self._tools.metrics.window):
+                with suppress(KeyError):
+                    gauge.remove(self._tools.topic, str(number))
 
     def _give_up(self, partition: OwnedPartition) -> None:
         try:
@@ -217,15 +224,18 @@ class Session:
     def _look_after(self) -> None:
         now_s = self._clock.monotonic_s()
         try:
-            if now_s >= self._next_lag_s:
-                self._next_lag_s = now_s + _LAG_EVERY_S
-                self._measure_lag()
+            if now_s >= self._next_measure_s:
+                self._next_measure_s = now_s + _MEASURE_EVERY_S
+                self._measure()
             if self._housekeeping is not None and now_s >= self._next_housekeeping_s:
                 self._next_housekeeping_s = now_s + _HOUSEKEEPING_EVERY_S
                 if self._is_all_applied():
                     self._housekeeping()
         except Unavailable as error:
             logger.warning("looking after the event log failed: %s", error.message)
+        if now_s >= self._next_return_s:
+            self._next_return_s = now_s + _RETURN_MEMORY_EVERY_S
+            return_freed_pages()
         self._look_for_drift()
 
     def _look_for_drift(self) -> None:
@@ -246,8 +256,9 @@ class Session:
             for number, marks in kept.items()
         )
 
-    def _measure_lag(self) -> None:
+    def _measure(self) -> None:
         kept = self._tools.event_log.watermarks(self._tools.topic)
         for number, partition in self._owned.items():
             lag = max(kept[number].end - partition.position, 0) if number in kept else 0
             self._tools.metrics.lag.labels(self._tools.topic, str(number)).set(lag)
+            self._tools.metrics.window.labels(self._tools.topic, str(number)).set(partition.window_bytes)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.events import DAYS, write_events
-from tests.bench.usage import MIB
+from tests.bench.memory import worker_memory
 from tests.support.program import REPOSITORY
 
 VARIANTS = {
@@ -80,14 +80,13 @@ def ingest(directory: Path, events: int, rounds: int, days: int) -> None:
 def memory(directory: Path, events: int) -> None:
     file = directory / "events.ndjson"
     write_events(file, events)
-    result = _measured("tests.bench.ingest", "worker", file, directory / "memory")
-    samples = result["rss_mib"]
+    used = worker_memory(file, directory / "memory")
+    samples = used.rss_mib
     tenths = [statistics.median(samples[len(samples) * n // 10 : len(samples) * (n + 1) // 10]) for n in range(10)]
-    print(f"memory over {events:,} events, MiB, tenth by tenth: {' '.join(f'{one:.0f}' for one in tenths)}")
-    window, ids = result["window_mib"], result["rows"]
-    print(
-        f"  highest {max(samples):.0f}; the deduplication window is {window:.0f} of it, {window * MIB / ids:.0f} bytes an id"
-    )
+    print(f"memory of campaignctl work over {events:,} events, {len(samples) / 4:.0f} s")
+    print(f"  MiB, tenth by tenth: {' '.join(f'{one:.0f}' for one in tenths)}; highest {max(samples):.0f}")
+    window = used.window_mib
+    print(f"  the deduplication window is {window:.0f} of it in the end")
     print(f"  without the window: last tenth / third tenth {(tenths[-1] - window) / (tenths[2] - 0.25 * window):.2f}")
 
 

@@ -12,20 +12,17 @@ Prints one line of JSON.
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from campaignctl.cli.embedded_worker import working
-from campaignctl.domain.dedup_window import DedupWindow
 from campaignctl.domain.users import Actor
 from campaignctl.ports.event_log import NewRecord, Position
 from tests.bench.events import CAMPAIGNS, read_events
-from tests.bench.usage import MIB, Usage
+from tests.bench.usage import Usage
 from tests.support.thread import Thread, open_thread
 
 _PRODUCED_AT_ONCE = 2_000
@@ -42,7 +39,7 @@ def main() -> int:
         "intake": through_intake,
         "plain": plainly,
     }
-    with open_thread(directory) as thread, _known_windows() as windows:
+    with open_thread(directory) as thread:
         thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
         if variant == "worker":
             produce(thread, file)
@@ -54,25 +51,10 @@ def main() -> int:
         "seconds": usage.seconds,
         "cpu_s": usage.cpu_s,
         "rss_mib": usage.rss_mib,
-        "window_mib": sum(window.size_bytes for window in windows) / MIB,
         "rows": int(str(rows)),
     }
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
-
-
-@contextmanager
-def _known_windows() -> Iterator[list[DedupWindow]]:
-    """The deduplication windows made meanwhile: the one thing that is meant to grow, by the ids of seven days."""
-    made: list[DedupWindow] = []
-    right = DedupWindow.__init__
-
-    def remembered(self: DedupWindow, span_ms: int) -> None:
-        right(self, span_ms)
-        made.append(self)
-
-    with patch.object(DedupWindow, "__init__", remembered):
-        yield made
 
 
 def produce(thread: Thread, file: Path) -> str:

@@ -16,9 +16,9 @@ _EVERY_S = 0.25
 MIB = 1 << 20
 
 
-def rss_mib() -> float:
-    """Memory of this process that is in RAM."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES / MIB
+def rss_mib(process: int | str = "self") -> float:
+    """Memory of this process, or of the one with that id, that is in RAM."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE_BYTES / MIB
 
 
 @dataclass
