@@ -27,7 +27,9 @@ def test_every_ratio_names_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    "vocabulary", [definitions.META, definitions.GOOGLE, definitions.LINKEDIN, definitions.TIKTOK], ids=str
+    "vocabulary",
+    [definitions.META, definitions.GOOGLE, definitions.LINKEDIN, definitions.TIKTOK],
+    ids=lambda vocabulary: vocabulary.platform,
 )
 def test_the_default_definition_is_told_as_it_is(vocabulary: definitions.Vocabulary) -> None:
     told = facts_of(Metric.CONVERSIONS).platforms[Platform(vocabulary.platform)]
