@@ -6,6 +6,7 @@ Nothing here asserts.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def main() -> int:
         "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
     )
     parser.add_argument(
-        "--only", choices=("ingest", "latency", "memory", "campaigns", "servers"), help="one part alone"
+        "--only", choices=("ingest", "latency", "memory", "campaigns", "scale", "servers"), help="one part alone"
     )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="campaignctl-bench-") as home:
@@ -48,6 +49,10 @@ def main() -> int:
             latency(directory)
         if chosen.only in (None, "campaigns"):
             campaigns(directory)
+        if chosen.only == "scale":
+            from tests.bench.scale import measure
+
+            measure(directory, chosen.events, embedded="CA_TEST_CLICKHOUSE_HOST" not in os.environ)
         if chosen.only == "servers":
             from tests.bench.servers import compare  # needs servers, and what speaks to them
 

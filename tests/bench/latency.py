@@ -29,7 +29,7 @@ from tests.support.thread import open_thread
 ROUNDS = 3
 TIMES = 60
 """Of each kind in a round."""
-_TOKEN = "an-operators-token-that-is-long-enough-for-anything"
+TOKEN = "an-operators-token-that-is-long-enough-for-anything"
 _TODAY = datetime.now(UTC).date()
 
 
@@ -42,31 +42,31 @@ class Asker:
         self._asked = 0
 
     def trivial(self) -> float:
-        return self._timed("/health/live", {})[0]
+        return self.timed("/health/live", {})[0]
 
     def cached(self) -> float:
-        return self._timed(_question(1, 10_000), {})[0]
+        return self.timed(_question(1, 10_000), {})[0]
 
     def unchanged(self) -> float:
-        _, etag = self._timed(_question(1, 10_000), {})
-        return self._timed(_question(1, 10_000), {"If-None-Match": etag}, status=304)[0]
+        _, etag = self.timed(_question(1, 10_000), {})
+        return self.timed(_question(1, 10_000), {"If-None-Match": etag}, status=304)[0]
 
     def computed(self) -> float:
         """Days by platform: sums of the rollup."""
-        return self._timed(self._fresh(""), {})[0]
+        return self.timed(self._fresh(""), {})[0]
 
     def computed_from_raw(self) -> float:
         """Hours by platform: sums of raw rows."""
-        return self._timed(self._fresh("&granularity=hourly"), {})[0]
+        return self.timed(self._fresh("&granularity=hourly"), {})[0]
 
     def bare(self) -> float:
-        return self._bare("sums_by_day", "")
+        return self.bare_statement("sums_by_day", self._fresh(""))
 
     def bare_of_raw(self) -> float:
-        return self._bare("sums_by_time", "&granularity=hourly")
+        return self.bare_statement("sums_by_time", self._fresh("&granularity=hourly"))
 
-    def _bare(self, method: str, more: str) -> float:
-        """The store's answer to what a question asked it, asked once more."""
+    def bare_statement(self, method: str, path: str) -> float:
+        """The store's answer to what a question asked it by that method, asked once more."""
         asked: list[tuple[Any, ...]] = []
         store = type(self._app.analytics)
         right: Callable[..., Any] = getattr(store, method)
@@ -76,7 +76,7 @@ class Asker:
             return right(*arguments)
 
         with patch.object(store, method, remember):
-            self._timed(self._fresh(more), {})
+            self.timed(path, {})
         started_s = time.perf_counter()
         right(*asked[0])
         return time.perf_counter() - started_s
@@ -86,9 +86,10 @@ class Asker:
         self._asked += 1
         return _question(1 + self._asked % CAMPAIGNS, 9_999 - self._asked) + more
 
-    def _timed(self, path: str, headers: dict[str, str], status: int = 200) -> tuple[float, str]:
+    def timed(self, path: str, headers: dict[str, str], status: int = 200) -> tuple[float, str]:
+        """Seconds that the answer took, and its ETag."""
         started_s = time.perf_counter()
-        self._connection.request("GET", path, headers={"Authorization": f"Bearer {_TOKEN}"} | headers)
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"} | headers)
         response = self._connection.getresponse()
         response.read()
         seconds = time.perf_counter() - started_s
@@ -103,7 +104,7 @@ def _question(campaign: int, limit: int) -> str:
 
 
 @contextmanager
-def _server(app: App) -> Iterator[int]:
+def serving(app: App) -> Iterator[int]:
     """The API on a free port, in a thread; answers the port."""
     ports: list[int] = []
     stops: list[Callable[[], None]] = []
@@ -114,7 +115,7 @@ def _server(app: App) -> Iterator[int]:
         bound.set()
 
     def run() -> None:
-        serve(app, host="127.0.0.1", port=0, operator_token=_TOKEN, on_bound=on_bound, on_server=stops.append)
+        serve(app, host="127.0.0.1", port=0, operator_token=TOKEN, on_bound=on_bound, on_server=stops.append)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -131,7 +132,7 @@ def main() -> int:
     with open_thread(directory) as thread:
         thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
         through_log(thread, file)
-        with _server(thread.app) as port:
+        with serving(thread.app) as port:
             asker = Asker(thread.app, port)
             kinds: dict[str, Callable[[], float]] = {
                 "trivial route": asker.trivial,

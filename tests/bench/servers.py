@@ -32,7 +32,7 @@ from tests.support.thread import open_thread
 
 _WAIT_S = 600.0
 _LOOK_EVERY_S = 0.1
-_SECTIONS = ("postgres", "clickhouse", "redis", "kafka", "jwt", "events")
+SECTIONS = ("postgres", "clickhouse", "redis", "kafka", "jwt", "events")
 _ENGINES = {
     "typed": "Kafka engine, typed JSONEachRow",
     "raw": "Kafka engine, raw, parsed once",
@@ -108,9 +108,7 @@ def compare(directory: Path, events: int, rounds: int) -> None:
         (directory / "home").mkdir()
         Program(directory / "home", places).run("init-schema")
         settings = load_settings(environ=places)
-        with open_thread(
-            directory / "home" / "data", **{name: getattr(settings, name) for name in _SECTIONS}
-        ) as thread:
+        with open_thread(directory / "home" / "data", **{name: getattr(settings, name) for name in SECTIONS}) as thread:
             thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
             produce(thread, file)
         for turn in range(rounds):
