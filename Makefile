@@ -38,7 +38,7 @@ imports: $(READY)  ## which way imports point, and that each test module finds w
 	@echo "==> imports" && $(BIN)/lint-imports && $(BIN)/python -m tests.collected
 
 deploy-check: $(READY)  ## what deploy/ holds, as far as it can be judged without running it
-	@echo "==> deploy" && $(BIN)/hadolint deploy/docker/Dockerfile && $(BIN)/shellcheck .ci/run tests/services/services \
+	@echo "==> deploy" && $(BIN)/hadolint deploy/docker/Dockerfile && $(BIN)/shellcheck .ci/run tests/services/services examples/*/*.sh \
 	&& $(BIN)/zizmor --offline --no-progress --quiet .github/workflows \
 	&& $(BIN)/python -m pytest -q tests/deploy
 

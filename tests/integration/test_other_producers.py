@@ -1,6 +1,8 @@
 """Events that a plain Kafka producer writes, into whatever partition: the answers are the same."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,14 @@ from confluent_kafka import Producer
 
 from tests.support.answers import decoded, differences
 from tests.support.deployment import deployed, needs_servers, own_places, wait_until_counted
+from tests.support.program import REPOSITORY
 from tests.support.scenarios import EXAMPLE, Scenario, load_scenario
 from tests.support.thread import Client
 
 SAMPLES = os.environ.get("CA_TEST_SAMPLES")
 FOLDER = Path(SAMPLES) / "steady" if SAMPLES else EXAMPLE
 """All copies of an event say the same in it, so that their order does not matter."""
+TO_KAFKA = REPOSITORY / "examples" / "producers" / "to_kafka.py"
 
 pytestmark = [needs_servers, pytest.mark.timeout(600)]
 
@@ -47,7 +51,37 @@ def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sc
 
 
 def test_every_answer_is_exact(counted: tuple[Scenario, Client]) -> None:
-    scenario, client = counted
+    _compare(*counted)
+
+
+def test_what_the_example_producer_sends_is_counted(tmp_path: Path) -> None:
+    scenario = load_scenario(FOLDER)
+    with own_places() as settings, deployed(tmp_path, settings, workers=1) as (_, client):
+        client.create(scenario.campaigns)
+        client.put_rates(scenario.rates)
+        command = [sys.executable, str(TO_KAFKA), settings["CA_KAFKA_BROKERS"], settings["CA_KAFKA_EVENTS_TOPIC"]]
+        ran = subprocess.run(command, input=b"\n".join(scenario.lines), capture_output=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stderr.decode()
+        assert f"{len(scenario.lines)} records sent" in ran.stderr.decode()
+        wait_until_counted(settings, timeout_s=240.0)
+        _compare(scenario, client)
+
+
+def test_the_example_producer_says_what_no_broker_took() -> None:
+    program = "import to_kafka, sys; to_kafka._WAIT_S = 2.0; sys.exit(to_kafka.main())"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "127.0.0.1:1"],
+        input=b"{}",
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(TO_KAFKA.parent)},
+    )
+    assert ran.returncode == 1
+    assert b"1 of 1 records are not acknowledged" in ran.stderr
+
+
+def _compare(scenario: Scenario, client: Client) -> None:
     for question in scenario.questions:
         found = differences(client.ask(question.path, question.params), question.expected)
         assert not found, f"{question}: {found[:5]}"

@@ -1,0 +1,106 @@
+"""The examples, run as they stand, against a server of their own."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.program import REPOSITORY, Program, Server
+from tests.support.waiting import eventually
+
+EXAMPLES = REPOSITORY / "examples"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    program = home / "bin" / "campaignctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m campaignctl "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    with Program(home).serving() as started:
+        link = {"platform": "meta", "account_id": "act_1", "external_id": "1"}
+        started.client.create([{"name": "Spring"}, {"name": "Silent", "platforms": [link]}])
+        yield started
+
+
+def run(server: Server, home: Path, *command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    environment = Program(home).environment() | {
+        "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
+        "CA_API_URL": server.url,
+        "CA_TOKEN": server.published.token,
+    }
+    return subprocess.run(
+        command, cwd=home, env=environment | settings, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def events(home: Path) -> Path:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    event = {"campaign_id": 1, "platform": "meta", "event_time": now, "impressions": 1000, "clicks": 10}
+    lines = [
+        event | {"event_id": "a", "spend": "123456789.123456", "revenue": 1},
+        event | {"event_id": "b", "platform": "tiktok", "spend": "0.000001"},
+        event | {"event_id": "c", "platform": "myspace"},
+    ]
+    file = home / "events.ndjson"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return file
+
+
+def test_events_go_by_curl_and_come_back_exact(server: Server, home: Path, events: Path) -> None:
+    script = str(EXAMPLES / "producers" / "to_http.sh")
+    sent = run(server, home, script, str(events))
+    assert sent.returncode == 0, sent.stderr
+    answer = json.loads(sent.stdout)
+    assert answer["accepted"] == 2
+    assert [one["code"] for one in answer["rejected"]] == ["unknown_platform"]
+    assert json.loads(run(server, home, script, str(events)).stdout) == answer, "sent again, answered as before"
+    assert not events.with_name(f"{events.name}.gz").exists()
+
+    client = [sys.executable, str(EXAMPLES / "clients" / "insights.py"), "1"]
+    eventually(lambda: "0.000001" in run(server, home, *client).stdout, "the events to count", every_s=0.2)
+    shown = run(server, home, *client).stdout.splitlines()
+    assert [line.split()[:4] for line in shown] == [
+        ["meta", "1000", "10", "123456789.123456"],
+        ["tiktok", "1000", "10", "0.000001"],
+        ["total", "2000", "20", "123456789.123457"],
+    ]
+
+
+def test_the_client_says_what_is_wrong(server: Server, home: Path) -> None:
+    client = [sys.executable, str(EXAMPLES / "clients" / "insights.py")]
+    unknown = run(server, home, *client, "999")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "not_found" in unknown.stderr
+    away = run(server, home, *client, "1", CA_API_URL="http://127.0.0.1:1")
+    assert away.returncode == 7
+    assert run(server, home, *client).returncode == 2
+
+
+def test_a_wrong_token_fails_the_script_with_the_reason(server: Server, home: Path, events: Path) -> None:
+    refused = run(server, home, str(EXAMPLES / "producers" / "to_http.sh"), str(events), CA_TOKEN="nobody")
+    assert refused.returncode != 0
+    assert json.loads(refused.stdout)["status"] == 401
+
+
+def test_the_gate_lets_fresh_numbers_pass_and_stops_silent_ones(server: Server, home: Path, events: Path) -> None:
+    server.client.wait(server.client.send(events.read_bytes().splitlines()).positions, 1)
+    gate = str(EXAMPLES / "gates" / "numbers.sh")
+    silent = run(server, home, gate, "2")
+    assert silent.returncode == 1, silent.stderr
+    passed = run(server, home, gate, "1")
+    assert (passed.returncode, passed.stdout.splitlines()[-1]) == (0, "the numbers of 1 are new enough and agree")
+    assert run(server, home, gate, "1", GATE_MAX_AGE="1s").returncode == 1
+    assert run(server, home, gate).returncode == 2
