@@ -13,7 +13,7 @@ from campaignctl.domain.metric_facts import MetricName, facts_of, parts_of
 from campaignctl.domain.money import micros_to_decimal
 from campaignctl.domain.platforms import Platform
 from campaignctl.ports.evidence import StreamedRecords
-from campaignctl.services.explanation import Amount, Converted, Explanation, Part, StreamEvidence
+from campaignctl.services.explained import Amount, Converted, Explanation, Part, StreamEvidence
 from campaignctl.services.reported_evidence import NativeReport, StandingRow, TotalVersion
 from server.dependencies import Call
 from server.operations import Answer, Operation, Param, serves

@@ -17,7 +17,8 @@ from campaignctl.domain.metric_facts import parts_of
 from campaignctl.domain.money import micros_to_decimal
 from campaignctl.domain.users import Actor
 from campaignctl.errors import InvalidInput
-from campaignctl.services.explanation import Amount, Explanation, ExplanationService, Part
+from campaignctl.services.explained import Amount, Explanation, Part
+from campaignctl.services.explanation import ExplanationService
 from campaignctl.services.insight_answers import InsightRules
 from tests.integration.insight_bench import InsightBench
 from tests.support.report_histories import Played, Player
