@@ -137,6 +137,7 @@ class _Serving:
                 operator_token=self._token,
                 on_bound=lambda *_: self._bound(started),
                 on_signal=deadline.begin,
+                trusted_proxies=settings.server.trusted_proxies,
                 on_server=look.start if not settings.embedded else None,
             )
             look.raise_what_is_wrong()

@@ -20,6 +20,7 @@ from campaignctl.config.values import (
     Url,
     address,
     format_duration,
+    network,
     strong_key,
 )
 
@@ -41,6 +42,17 @@ class ServerSettings(_Section):
     metrics_port: int | None = Field(
         default=None, ge=0, le=65_535, description="Port of its own for /metrics; none by default."
     )
+    trusted_proxies: CommaList = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            network(proxy)
+        return proxies
 
 
 class PostgresSettings(_Section):

@@ -1,5 +1,6 @@
 """The values that configuration keys take, read from text. No error repeats a value: it may be a secret."""
 
+import ipaddress
 import re
 from datetime import timedelta
 from typing import Annotated
@@ -39,6 +40,16 @@ def address(value: object) -> object:
     if isinstance(value, str) and value and not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+):\d{1,5}", value):
         raise ValueError("must be host:port, without scheme, user or path")
     return value
+
+
+def network(value: str) -> None:
+    """Raise ``ValueError`` unless it is an IP address or a network such as 10.0.0.0/8, but not the whole internet."""
+    try:
+        found = ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError("must be an IP address or a network such as 10.0.0.0/8") from None
+    if not found.prefixlen:
+        raise ValueError("must not be every address: then anyone could claim to be anyone")
 
 
 def _url(value: object) -> object:

@@ -127,6 +127,21 @@ def test_a_forwarded_address_is_not_believed(url: str, monkeypatch: pytest.Monke
     pytest.fail("another address each time escaped the bound per address")
 
 
+def test_what_a_trusted_proxy_says_of_an_address_is(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "FAILURES_PER_ADDRESS", 5)
+    with running(rest.app, trusted_proxies=("127.0.0.0/8",)) as (url, _):
+
+        def status(n: int, forwarded: str) -> int:
+            body = {"email": f"behind{n}@example.com", "password": "not the password"}
+            return httpx2.post(
+                url + "/api/v1/auth/login", json=body, headers={"X-Forwarded-For": forwarded}
+            ).status_code
+
+        assert {status(n, f"203.0.113.{n}") for n in range(8)} == {401}, "each is somebody else"
+        claimed = [status(n, f"198.51.100.{n}, 203.0.113.99") for n in range(8)]
+        assert claimed[-1] == 429, "what the client itself wrote before the proxy's word is nothing"
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
