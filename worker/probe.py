@@ -3,12 +3,16 @@
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from campaignctl.domain.events import EventLimits
 from campaignctl.ports.event_log import RecordBatch
 from campaignctl.services.inspection import inspect
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 logger = logging.getLogger("campaignctl.worker")
 
@@ -53,9 +57,14 @@ class Probe:
         """Where the first process to look at the records from ``start`` on has died; None when it lives."""
         context = get_context("spawn")  # a copy of this process would have its threads' locks and its connections
         at = context.RawValue("q", _NOT_BEGUN)
-        child = context.Process(target=_look_at_each, args=(records, start, self._limits, self._look, at), daemon=True)
+        theirs, ours = context.Pipe(duplex=False)
+        child = context.Process(target=_look_at_each, args=(theirs, start, self._limits, self._look, at), daemon=True)
         child.start()
+        theirs.close()
         try:
+            # Not among the arguments: a pipe holds those, so a child whose parent is killed now still begins, and ends.
+            with suppress(BrokenPipeError), ours:
+                ours.send(records)
             last, waited_s = at.value, 0.0
             while child.is_alive() and waited_s < _LONGEST_RECORD_S:
                 wait(_LOOK_EVERY_S)
@@ -76,10 +85,14 @@ class Probe:
         return int(at.value)
 
 
-def _look_at_each(records: RecordBatch, start: int, limits: EventLimits, look: Inspect, at: Any) -> None:
+def _look_at_each(given: "Connection", start: int, limits: EventLimits, look: Inspect, at: Any) -> None:
     """In the other process. An exception is no death: whoever prepares the batch meets it, and says so."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the worker
         signal.signal(number, signal.SIG_IGN)
+    try:
+        records: RecordBatch = given.recv()
+    except (EOFError, OSError):  # the worker was killed meanwhile
+        return
     for place in range(start, len(records.offsets)):
         at.value = place
         one = RecordBatch(

@@ -112,11 +112,11 @@ def dying(text: str, analytics: ClickHouseAnalytics) -> Failpoint:
     if name in inserts:
         append = getattr(analytics, inserts[name])
 
-        def append_and_die(rows: object, token: str, /) -> None:
+        def append_and_die(rows: object, token: str, /, *place: int) -> None:
             reached[name] += 1
             if reached[name] == int(nth):
                 threading.Thread(target=_die_in_a_moment, daemon=True).start()
-            append(rows, token)
+            append(rows, token, *place)
 
         setattr(analytics, inserts[name], append_and_die)
     return failpoint

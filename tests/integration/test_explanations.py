@@ -25,9 +25,9 @@ AT_ONCE = 4
 QUESTIONS = 8
 
 
-@pytest.fixture(scope="module")
-def explainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explainer]:
-    made = Explainer(tmp_path_factory.mktemp("explained"))
+@pytest.fixture
+def explainer(tmp_path: Path) -> Iterator[Explainer]:
+    made = Explainer(tmp_path)
     yield made
     made.close()
 
