@@ -85,7 +85,10 @@ def test_all_servers_missing_at_the_start_and_coming_one_by_one(tmp_path: Path) 
             away[service].close()
         assert _status(url, "/health/ready") == 503  # no schema yet
         program.run("init-schema")
-        eventually(lambda: _status(url, "/health/ready") == 200, serve.log(), within_s=90)
+        # Each of the two processes looks once a second for itself: 20 answers in a row are of both.
+        eventually(
+            lambda: all(_status(url, "/health/ready") == 200 for _ in range(20)), serve.log(), within_s=90, every_s=0.2
+        )
         worker.wait_for("counting the events")
         assert httpx2.get(url + "/api/v1/campaigns").status_code == 401
         for name in ("metadata", "analytics", "event_log"):
