@@ -32,7 +32,7 @@ from tests.support.thread import open_thread
 
 _WAIT_S = 600.0
 _LOOK_EVERY_S = 0.1
-SECTIONS = ("postgres", "clickhouse", "redis", "kafka", "jwt", "events")
+SECTIONS = ("postgres", "clickhouse", "redis", "kafka", "jwt", "secrets", "events")
 _ENGINES = {
     "typed": "Kafka engine, typed JSONEachRow",
     "raw": "Kafka engine, raw, parsed once",
