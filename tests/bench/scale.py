@@ -87,12 +87,11 @@ def measure(directory: Path, events: int, *, embedded: bool) -> None:
         first = max(events // 20, 1)
         few: dict[str, list[float]] = {}
         with serving(thread.app) as port:
-            asker = Asker(thread.app, port)
             done = 0
             for until in (first, events):
                 _fill(thread, done, until)
                 done = until
-                taken = _asked(asker)
+                taken = _asked(Asker(thread.app, port))  # a connection that was idle meanwhile would be closed
                 few = few or taken
         _print(events, first, few, taken, embedded=embedded)
 
