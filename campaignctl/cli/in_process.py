@@ -18,6 +18,24 @@ _START_TIMEOUT_S = 30.0
 _CLIENT = ("127.0.0.1", 0)
 
 
+def http_scope(request: httpx2.Request) -> dict[str, Any]:
+    """The request as an ASGI application is told of it, but for who asks."""
+    url = request.url
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.split(b"?")[0],
+        "query_string": url.query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "server": (url.host, url.port),
+    }
+
+
 class InProcessTransport(httpx2.BaseTransport):
     """Answers requests by calling the application; ``close`` runs its shutdown and ends the loop's thread."""
 
@@ -57,22 +75,7 @@ class InProcessTransport(httpx2.BaseTransport):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     async def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
-        url = request.url
-        scope: Message = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": request.method,
-            "scheme": url.scheme,
-            "path": url.path,
-            "raw_path": url.raw_path.split(b"?")[0],
-            "query_string": url.query,
-            "root_path": "",
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "client": _CLIENT,
-            "server": (url.host, url.port),
-            "state": dict(self._lifespan.state),
-        }
+        scope = http_scope(request) | {"client": _CLIENT, "state": dict(self._lifespan.state)}
         exchange = _Exchange(body)
         await self._app(scope, exchange.receive, exchange.send)
         return httpx2.Response(

@@ -4,6 +4,7 @@ Runs at every press of TAB: nothing heavier than the standard library's HTTP cli
 """
 
 import json
+import logging
 import os
 import re
 import threading
@@ -15,6 +16,8 @@ from urllib.parse import urlencode, urlsplit
 import typer
 
 from campaignctl.cli.invocation import Invocation, invocation_of
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_S = 1.0
 """From the press of TAB on; a server that answers later answers nobody."""
@@ -49,8 +52,8 @@ def _known(ctx: typer.Context, incomplete: str, path: str, member: str, about: C
     def look() -> None:
         try:
             items.extend(_items(given, path))
-        except Exception:  # noqa: S110 - whatever it is, a line that is being typed is no place to say so
-            pass
+        except Exception:  # whatever it is, a line that is being typed is no place to say so
+            logger.debug("nothing to complete", exc_info=True)
 
     looking = threading.Thread(target=look, daemon=True)  # also a name that does not resolve is given up
     looking.start()

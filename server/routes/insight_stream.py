@@ -71,6 +71,6 @@ async def stream_insights(call: Call) -> Response:
     try:
         first = await streams.answer(stream)
         return EventStream(streams, stream, first, call.request.headers.get("last-event-id"))
-    except BaseException:
+    except BaseException:  # also when the request is cancelled: the place must not stay taken
         streams.leave(stream)
         raise

@@ -10,13 +10,14 @@ from functools import cache
 from typing import Any
 
 import httpx2
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message
 
 from campaignctl.adapters.ad_platforms.client import Surroundings
 from campaignctl.adapters.ad_platforms.google import GoogleAds
 from campaignctl.adapters.ad_platforms.linkedin import LinkedInAds
 from campaignctl.adapters.ad_platforms.meta import MetaAds
 from campaignctl.adapters.ad_platforms.tiktok import TikTokAds
+from campaignctl.cli.in_process import http_scope
 from campaignctl.domain.campaigns import LinkLevel
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformThrottled
@@ -59,20 +60,6 @@ class SandboxTransport(httpx2.BaseTransport):
         self._loop.close()
 
     async def _answered(self, request: httpx2.Request, body: bytes) -> tuple[int, dict[str, str], list[bytes]]:
-        url = request.url
-        scope: Scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": request.method,
-            "scheme": url.scheme,
-            "path": url.path,
-            "raw_path": url.raw_path.split(b"?")[0],
-            "query_string": url.query,
-            "root_path": "",
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "server": (url.host, url.port),
-        }
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -81,7 +68,7 @@ class SandboxTransport(httpx2.BaseTransport):
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await self._app(scope, receive, send)
+        await self._app(http_scope(request), receive, send)
         headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], headers, [message.get("body", b"") for message in sent[1:]]
 
