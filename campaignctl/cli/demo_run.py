@@ -24,6 +24,7 @@ from campaignctl.cli.progress import progress
 from campaignctl.config import Settings
 from campaignctl.errors import CampaignctlError, Unavailable
 from campaignctl.sandbox.deliveries import World
+from campaignctl.sandbox.natives import campaign_body
 from campaignctl.sandbox.report_verdict import check_reports
 from campaignctl.sandbox.stream import History, history, live
 from campaignctl.sandbox.truth import Truth
@@ -168,7 +169,7 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
         played = history(world, now, days)
         api = stack.enter_context(_signed_in(url))
         for campaign in CAMPAIGNS:  # a fresh installation counts from 1, as the sandbox does
-            api.post("/api/v1/campaigns", campaign.body(played.first_moment.date()))
+            api.post("/api/v1/campaigns", campaign_body(campaign, played.first_moment.date()))
         api.put("/api/v1/currency-rates", played.rates)
         out.note(f"{_EMAIL} signed in; {len(CAMPAIGNS)} campaigns and {len(played.rates)} currency rates stored")
         demo = Demo(app, api, seed, played, platforms)

@@ -5,6 +5,7 @@ Ids are as long as real ones: those of Meta and TikTok do not fit into a binary 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 
 from campaignctl.sandbox.world import CAMPAIGNS, UNCLAIMED, SandboxCampaign
@@ -118,6 +119,19 @@ def natives() -> tuple[Native, ...]:
 def claimed_by(campaign: SandboxCampaign) -> list[Native]:
     """Those that a campaign of the product is linked to: one on each of its platforms."""
     return [native for native in natives() if native.campaign is campaign and not native.group_id]
+
+
+def campaign_body(campaign: SandboxCampaign, first_day: date) -> dict[str, object]:
+    """The body of ``POST /api/v1/campaigns``."""
+    return {
+        "name": campaign.name,
+        "timezone": campaign.timezone,
+        "currency": campaign.currency,
+        "budget": campaign.daily_budget,
+        "budget_period": "daily",
+        "start_date": first_day.isoformat(),
+        "platforms": [native.link() for native in claimed_by(campaign)],
+    }
 
 
 def natives_in(account: SandboxAccount, level: str = CAMPAIGN) -> list[Native]:

@@ -16,7 +16,7 @@ from campaignctl.ports.clock import Clock
 from campaignctl.sandbox.clock import SandboxClock
 from campaignctl.sandbox.deliveries import World
 from campaignctl.sandbox.faults import FAULTS, Faults
-from campaignctl.sandbox.natives import accounts
+from campaignctl.sandbox.natives import accounts, campaign_body
 from campaignctl.sandbox.platforms.desk import Around, Limits, Pause, PlatformServer
 from campaignctl.sandbox.platforms.google import GoogleServer
 from campaignctl.sandbox.platforms.linkedin import LinkedInServer
@@ -85,7 +85,7 @@ class Sandbox:
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def _campaigns(self, _request: Request) -> Response:
-        return JSONResponse([one.body(self.world.first_day) for one in CAMPAIGNS])
+        return JSONResponse([campaign_body(one, self.world.first_day) for one in CAMPAIGNS])
 
     async def _accounts(self, _request: Request) -> Response:
         return JSONResponse([one.body() for one in accounts()])

@@ -18,20 +18,6 @@ class SandboxCampaign:
     events_per_day: int
     daily_budget: int
 
-    def body(self, first_day: date) -> dict[str, object]:
-        """The body of ``POST /api/v1/campaigns``."""
-        from campaignctl.sandbox.natives import claimed_by
-
-        return {
-            "name": self.name,
-            "timezone": self.timezone,
-            "currency": self.currency,
-            "budget": self.daily_budget,
-            "budget_period": "daily",
-            "start_date": first_day.isoformat(),
-            "platforms": [native.link() for native in claimed_by(self)],
-        }
-
 
 CAMPAIGNS = (
     SandboxCampaign(1, "Spring launch", "America/New_York", "USD", ("meta", "google", "linkedin", "tiktok"), 90, 900),
