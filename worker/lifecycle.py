@@ -25,6 +25,7 @@ from worker.drift import DriftCheck
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
+from worker.platform_figures import PlatformFigures
 from worker.probe import Probe
 from worker.quarantine import Quarantine
 from worker.runner import STOP_WITHIN_S, Worker, WorkerOptions, WorkerThread
@@ -104,15 +105,17 @@ def build_job_runner(app: "App", registry: CollectorRegistry = REGISTRY) -> JobR
     return JobRunner(app.metadata, job_handlers(app), app.clock, JobMetrics(registry))
 
 
-def build_scheduler(app: "App") -> FetchScheduler:
-    """What asks for the fetches that are due."""
+def build_scheduler(app: "App", registry: CollectorRegistry = REGISTRY) -> FetchScheduler:
+    """What asks for the fetches that are due, and tells how the platforms are doing. One per registry."""
     fetch = app.settings.fetch
     schedule = Schedule(
         recent_every=fetch.recent_every,
         lookback_days=app.settings.lookback_days,
         keep_pages=timedelta(days=fetch.keep_answers_days),
     )
-    return FetchScheduler(app.metadata, app.fetching, schedule, app.clock)
+    figures = PlatformFigures(app.platform_tally.totals, app.clock, fetched_every=fetch.recent_every)
+    registry.register(figures)
+    return FetchScheduler(app.metadata, app.fetching, schedule, app.clock, saw=figures.saw)
 
 
 def run_worker(
@@ -133,7 +136,7 @@ def run_worker(
     _collect_rarely()
     with _signals_to(stop) as received:
         thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
-        scheduler = build_scheduler(app).start()
+        scheduler = build_scheduler(app, registry).start()
         while not asked.wait(_LOOK_EVERY_S) and thread.error is None:
             pass
         scheduler.ask_to_stop()
@@ -163,7 +166,7 @@ def working(
     """
     registry = registry or CollectorRegistry()
     thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
-    scheduler = build_scheduler(app)
+    scheduler = build_scheduler(app, registry)
     if scheduled:
         scheduler.start()
     try:

@@ -6,14 +6,14 @@ account is due follows from when it was connected, so accounts spread over the d
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from campaignctl.domain.accounts import PlatformAccount
 from campaignctl.errors import CampaignctlError
-from campaignctl.ports.accounts import AccountRecords
+from campaignctl.ports.accounts import AccountRecords, AccountWatch
 from campaignctl.ports.clock import Clock
 from campaignctl.services.fetching import FetchService
 
@@ -40,8 +40,18 @@ class Schedule:
 class FetchScheduler:
     """A thread that asks for the fetches that are due, until it is stopped."""
 
-    def __init__(self, metadata: AccountRecords, fetching: FetchService, schedule: Schedule, clock: Clock) -> None:
+    def __init__(
+        self,
+        metadata: AccountRecords,
+        fetching: FetchService,
+        schedule: Schedule,
+        clock: Clock,
+        *,
+        saw: Callable[[Sequence[AccountWatch]], None] = lambda _: None,
+    ) -> None:
+        """``saw`` is told at every look how all accounts are doing."""
         self._metadata = metadata
+        self._saw = saw
         self._fetching = fetching
         self._schedule = schedule
         self._clock = clock
@@ -69,6 +79,7 @@ class FetchScheduler:
     def turn(self) -> int:
         """Ask for what is due now; answers how many fetches were asked for."""
         now, asked = self._clock.now(), 0
+        self._saw(self._metadata.watched_accounts())
         if now >= self._forget_at:
             self._forget_at = now + _FORGET_EVERY
             self._metadata.forget_pages_before(now - self._schedule.keep_pages)

@@ -32,6 +32,7 @@ from campaignctl.services.letter_purge import LetterPurge
 from campaignctl.services.letter_replay import LetterReplayService
 from campaignctl.services.members import MemberService
 from campaignctl.services.pacing import PacingService
+from campaignctl.services.platform_tally import PlatformTally
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.reaggregation import ReaggregationService
@@ -88,6 +89,7 @@ class App:
     accounts: AccountService
     fetching: FetchService
     fetcher: AccountFetcher
+    platform_tally: PlatformTally
     positions: Positions
     dead_letters: DeadLetters
     letter_listing: LetterListing

@@ -14,6 +14,7 @@ from campaignctl.services.accounts import AccountService
 from campaignctl.services.clock_skew import ClockComparison
 from campaignctl.services.credentials import CredentialVault
 from campaignctl.services.health import Check
+from campaignctl.services.platform_tally import PlatformTally
 from campaignctl.services.schema import SchemaService
 
 if TYPE_CHECKING:
@@ -50,10 +51,16 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
     with opened(settings, clock, is_serving=is_serving) as stores, ExitStack() as stack:
         vault = CredentialVault([secrets_key_of(settings), *settings.secrets.ring])
         # A client hands renewed credentials back to the service that is built over the clients.
-        platforms = ad_platforms(settings, clock, lambda access: accounts.keep_credentials(access))  # noqa: PLW0108  later
+        tally = PlatformTally()
+        platforms = ad_platforms(
+            settings,
+            clock,
+            lambda access: accounts.keep_credentials(access),  # noqa: PLW0108  it is there later
+            tally,
+        )
         stack.callback(platforms.close)
         accounts = AccountService(stores.metadata, vault, platforms, clock)
-        app = build_app(settings, clock, stores, SchemaService(stores.migration_targets), accounts, platforms)
+        app = build_app(settings, clock, stores, SchemaService(stores.migration_targets), accounts, platforms, tally)
         app.health.add(Check("schema", app.check_schema, interval_s=_SCHEMA_EVERY_S))
         if stores.cache_check is not None:
             app.health.add(stores.cache_check)

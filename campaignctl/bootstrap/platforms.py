@@ -10,17 +10,23 @@ from campaignctl.domain.platforms import Platform
 if TYPE_CHECKING:
     from campaignctl.adapters.ad_platforms.client import Surroundings
     from campaignctl.config import Settings
-    from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform
+    from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, PlatformWatch
     from campaignctl.ports.clock import Clock
 
 
-def ad_platforms(settings: "Settings", clock: "Clock", keep: "Callable[[AccountAccess], None]") -> "LazyPlatforms":
-    """A client per platform, made when it is needed; ``keep`` stores credentials that a platform has renewed."""
+def ad_platforms(
+    settings: "Settings", clock: "Clock", keep: "Callable[[AccountAccess], None]", watch: "PlatformWatch"
+) -> "LazyPlatforms":
+    """A client per platform, made when it is needed; ``keep`` stores credentials that a platform has renewed.
+
+    ``watch`` is told of every request.
+    """
 
     def around() -> "Surroundings":
         from campaignctl.adapters.ad_platforms.client import Surroundings
 
-        return Surroundings(clock, random.Random(), on_credentials=keep)  # noqa: S311  spreads retries, guards nothing
+        dice = random.Random()  # noqa: S311  spreads retries, guards nothing
+        return Surroundings(clock, dice, on_credentials=keep, watch=watch)
 
     def meta() -> "AdPlatform":
         from campaignctl.adapters.ad_platforms.meta import MetaAds

@@ -37,6 +37,7 @@ from campaignctl.services.letter_replay import LetterReplayService
 from campaignctl.services.members import MemberService
 from campaignctl.services.pacing import PacingService
 from campaignctl.services.passwords import PasswordHashing
+from campaignctl.services.platform_tally import PlatformTally
 from campaignctl.services.positions import Positions
 from campaignctl.services.rates import RateService
 from campaignctl.services.reaggregation import ReaggregationService
@@ -63,6 +64,7 @@ def build_app(
     schema: SchemaService,
     accounts: AccountService,
     platforms: "Mapping[Platform, AdPlatform]",
+    platform_tally: PlatformTally,
 ) -> App:
     kafka, events = settings.kafka, settings.events
     event_log, analytics, metadata, cache = stores.event_log, stores.analytics, stores.metadata, stores.cache
@@ -135,7 +137,9 @@ def build_app(
             clock,
             topic=kafka.events_topic,
             lookback_days=settings.lookback_days,
+            watch=platform_tally,
         ),
+        platform_tally=platform_tally,
         positions=positions,
         dead_letters=letters,
         letter_listing=LetterListing(letters, metadata),

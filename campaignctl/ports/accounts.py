@@ -40,6 +40,21 @@ class ClaimedNative:
     native_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AccountWatch:
+    """How an account that has credentials is doing."""
+
+    account_id: int
+    platform: str
+    is_claimed: bool
+    """Some campaign claims a native campaign of it, so that it is fetched by itself."""
+    connected_at: datetime
+    expires_at: datetime | None
+    """When its credentials end, as far as the platform has told."""
+    fetched_at: datetime | None
+    """When the fetch began that was the last to get one of its windows whole; None: none is remembered."""
+
+
 class AccountStore(Protocol):
     def add_account(self, organization_id: int, draft: AccountDraft, sealed: str, /) -> PlatformAccount | None:
         """The new account; None when the organization has it already."""
@@ -78,6 +93,10 @@ class AccountStore(Protocol):
 
     def claimed_natives(self, organization_id: int, platform: str, key: str, /) -> list[ClaimedNative]:
         """The native campaigns of the account that campaigns of the organization claim, on whatever days."""
+        ...
+
+    def watched_accounts(self) -> list[AccountWatch]:
+        """Every account that has credentials, of all organizations, by id."""
         ...
 
     def claim_due_accounts(self, kind: str, now: datetime, next_at: datetime, limit: int, /) -> Sequence[int]:

@@ -22,6 +22,7 @@ may be made from several threads. No credential is in a log line, an exception, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 
 from campaignctl.domain.reports import Breakdown, ReportRow
@@ -139,3 +140,62 @@ class AdPlatform(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class CallOutcome(StrEnum):
+    """What became of one request."""
+
+    OK = "ok"
+    THROTTLED = "throttled"
+    """A quota is used up."""
+    TRANSIENT = "transient"
+    """It was answered with what may be over in a moment: an error of the platform's own, an answer cut off."""
+    UNREACHABLE = "unreachable"
+    """There was no answer, or none in time."""
+    TOO_MUCH = "too_much"
+    """The platform cannot answer a request of this size: less is asked for at once."""
+    UNAUTHORIZED = "unauthorized"
+    """The access token does not hold: it is renewed, where that is possible."""
+    REFUSED = "refused"
+    """It cannot succeed: a permission is missing, the request is wrong, or nobody can sign in any more."""
+
+
+class WaitReason(StrEnum):
+    """Why a request waited before it was made."""
+
+    PACE = "pace"
+    """Requests are spread out before the platform has to ask for it."""
+    QUOTA = "quota"
+    """The platform asked for it."""
+    RETRY = "retry"
+    """Between two tries."""
+
+
+class PlatformWatch(Protocol):
+    """Is told what happens between the product and the platforms; from any thread. Raises nothing."""
+
+    def called(self, platform: str, outcome: CallOutcome, seconds: float, /) -> None:
+        """One request, token renewals included, took so long until its answer was read."""
+        ...
+
+    def waited(self, platform: str, reason: WaitReason, seconds: float, /) -> None: ...
+
+    def rows_read(self, platform: str, rows: int, /) -> None:
+        """So many rows of a report came in."""
+        ...
+
+    def account_fetched(self, platform: str, outcome: str, /) -> None:
+        """A fetch of one account ended: ``ok``, or the error's code."""
+        ...
+
+
+class Unwatched:
+    """``PlatformWatch`` that tells nobody."""
+
+    def called(self, platform: str, outcome: CallOutcome, seconds: float, /) -> None: ...
+
+    def waited(self, platform: str, reason: WaitReason, seconds: float, /) -> None: ...
+
+    def rows_read(self, platform: str, rows: int, /) -> None: ...
+
+    def account_fetched(self, platform: str, outcome: str, /) -> None: ...

@@ -12,9 +12,16 @@ from campaignctl.domain.fetches import FetchRequest, days_asked
 from campaignctl.domain.jobs import JobError
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportedAccount
-from campaignctl.errors import PlatformAnswerInvalid, PlatformRejected, PlatformThrottled, Unavailable
+from campaignctl.errors import CampaignctlError, PlatformAnswerInvalid, PlatformRejected, PlatformThrottled, Unavailable
 from campaignctl.ports.accounts import AccountRecords, ToldFacts
-from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, ReportRequest
+from campaignctl.ports.ad_platforms import (
+    AccountAccess,
+    AdPlatform,
+    PlatformWatch,
+    ReportRequest,
+    Unwatched,
+    WaitReason,
+)
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, Position
 from campaignctl.ports.reports import ReportStore
@@ -94,6 +101,7 @@ class AccountFetcher:
         *,
         topic: str,
         lookback_days: Mapping[str, int],
+        watch: PlatformWatch | None = None,
     ) -> None:
         self._metadata = metadata
         self._reports = reports
@@ -104,6 +112,7 @@ class AccountFetcher:
         self._clock = clock
         self._topic = topic
         self._lookback_days = lookback_days
+        self._watch = watch or Unwatched()
 
     def fetch(
         self,
@@ -119,6 +128,24 @@ class AccountFetcher:
         One fetch of an account at a time: what it compares with must have landed. Raises ``PlatformError``, what ends
         the job, and ``Unavailable``.
         """
+        try:
+            self._fetch(plan, account, request, context, outcome, planned)
+        except Unavailable:  # goes on from here in a moment
+            raise
+        except CampaignctlError as error:
+            self._watch.account_fetched(plan.platform.value, error.code)
+            raise
+        self._watch.account_fetched(plan.platform.value, "ok")
+
+    def _fetch(
+        self,
+        plan: AccountPlan,
+        account: PlatformAccount,
+        request: FetchRequest,
+        context: JobContext,
+        outcome: AccountOutcome,
+        planned: Callable[[int], None],
+    ) -> None:
         owner = f"job {context.job.id}"
         self._hold(account, owner, context)
         try:
@@ -142,6 +169,7 @@ class AccountFetcher:
             topic=self._topic,
             landed=lambda produced: self._until_landed(produced, context),
             checkpoint=context.checkpoint,
+            watch=self._watch,
         )
         return self._patiently(lambda: fetcher.fetch(of, window, context.job.id), context)
 
@@ -218,3 +246,4 @@ class AccountFetcher:
                 waited_s += error.retry_after_s
                 logger.info("%s: waits %.0f s: %s", error.platform, error.retry_after_s, error.message)
                 context.pause(error.retry_after_s)
+                self._watch.waited(error.platform, WaitReason.QUOTA, error.retry_after_s)

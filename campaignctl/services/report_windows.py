@@ -26,7 +26,7 @@ from campaignctl.domain.reports import (
     slice_digest,
 )
 from campaignctl.ports.accounts import FetchWindow, KeptPage, PageStore
-from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, ReportRequest
+from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, PlatformWatch, ReportRequest
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, NewRecord, Position
 from campaignctl.ports.reports import AccountKey, ReportStore, StandingSlice
@@ -74,6 +74,7 @@ class WindowFetcher:
         topic: str,
         landed: Landed,
         checkpoint: Callable[[], None],
+        watch: PlatformWatch,
     ) -> None:
         self._pages = pages
         self._reports = reports
@@ -82,6 +83,7 @@ class WindowFetcher:
         self._topic = topic
         self._landed = landed
         self._checkpoint = checkpoint
+        self._watch = watch
 
     def fetch(self, of: FetchedAccount, window: ReportRequest, job_id: int) -> WindowOutcome:
         """Fetch the window for the job, from where it stopped. Raises the platform's errors and ``Unavailable``."""
@@ -109,6 +111,7 @@ class WindowFetcher:
                 kept = []
             one = KeptPage(len(kept), page.fetched_at, page.resume)
             self._pages.add_page(place, job_id, one, page.raw)
+            self._watch.rows_read(of.account.platform.value, len(page.rows))
             kept = [*kept, one]
             self._checkpoint()
         return kept

@@ -9,7 +9,7 @@ from campaignctl.domain.accounts import AccountDraft
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown
 from campaignctl.errors import NotFound
-from campaignctl.ports.accounts import ClaimedNative, FetchWindow, KeptPage, ToldFacts
+from campaignctl.ports.accounts import AccountWatch, ClaimedNative, FetchWindow, KeptPage, ToldFacts
 from campaignctl.ports.metadata import MetadataStore
 from tests.contracts.metadata_contract import FULL_DRAFT, Harness, at_once
 
@@ -98,6 +98,26 @@ class AccountsContract:
         assert metadata.hold_account(account_id, "job 2", 60)
         assert metadata.hold_account(account_id, "job 2", 0)
         assert metadata.hold_account(account_id, "job 3", 60)
+
+    def test_how_accounts_are_doing(
+        self, harness: Harness, metadata: MetadataStore, organization: int, account_id: int
+    ) -> None:
+        assert metadata.add_account(organization, AccountDraft(Platform.TIKTOK, "1"), "") is not None
+        connected = harness.clock.now()
+        new = AccountWatch(account_id, "meta", False, connected, None, None)
+        assert metadata.watched_accounts() == [new]
+        claimed = metadata.add_account(organization, AccountDraft(Platform.LINKEDIN, "9"), "sealed")
+        assert claimed is not None
+        metadata.add_campaign(organization, FULL_DRAFT)
+        early, late = connected + timedelta(minutes=1), connected + timedelta(minutes=2)
+        for day, began in (("2026-10-01", late), ("2026-10-02", early)):
+            window = FetchWindow(claimed.id, "campaign_group", Breakdown.TOTAL, day, day, "")
+            metadata.complete_window(window, 1, began)
+        ends = connected + timedelta(days=60)
+        metadata.keep_facts(claimed.id, ToldFacts("", "", "", ends))
+        used = AccountWatch(claimed.id, "linkedin", True, connected, ends, late)
+        assert metadata.watched_accounts() == [new, used]
+        assert harness.open().watched_accounts() == [new, used]
 
     def test_a_due_account_is_claimed_by_one(
         self, harness: Harness, metadata: MetadataStore, organization: int, account_id: int

@@ -1,13 +1,19 @@
 """The figures that the program and its Python library really tell, for whoever names one in a rule or a dashboard."""
 
+from datetime import timedelta
+
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric
 
+from campaignctl.adapters.clock import SystemClock
 from campaignctl.exposition import Told
+from campaignctl.ports.accounts import AccountWatch
 from campaignctl.services.health import HealthReport, Status, Verdict
+from campaignctl.services.platform_tally import PlatformTally
 from server.metrics import HttpMetrics
 from worker.jobs import JobMetrics
 from worker.metrics import WorkerMetrics
+from worker.platform_figures import PlatformFigures
 
 PROMETHEUS_OWN = {"up": {"job", "instance"}}
 """What Prometheus adds to every scrape."""
@@ -18,6 +24,7 @@ def told() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     WorkerMetrics(registry)
     JobMetrics(registry)
+    registry.register(_platform_figures())
     report = HealthReport(Status.OK, {"metadata": Verdict(Status.OK, 1.0)})
     served = HttpMetrics(lambda: report)._registry
     always = CollectorRegistry()
@@ -30,6 +37,14 @@ def told() -> dict[str, set[str]]:
                     {"le"} if name.endswith("_bucket") else set()
                 )
     return found
+
+
+def _platform_figures() -> PlatformFigures:
+    """Of one account, so that the figures of accounts have their labels."""
+    clock = SystemClock()
+    figures = PlatformFigures(PlatformTally().totals, clock, fetched_every=timedelta(minutes=30))
+    figures.saw([AccountWatch(1, "meta", True, clock.now(), clock.now(), None)])
+    return figures
 
 
 def _series(family: Metric) -> list[str]:

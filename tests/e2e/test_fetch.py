@@ -16,6 +16,7 @@ from campaignctl.domain.jobs import JobKind
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformForbidden, PlatformThrottled
+from campaignctl.ports.accounts import AccountWatch
 from campaignctl.ports.ad_platforms import AccountAccess, ReportRequest
 from campaignctl.services.fetch_accounts import AccountFetcher
 from campaignctl.services.fetching import FetchHandler
@@ -300,10 +301,14 @@ def test_a_bad_request_names_the_member(rest: Rest, user: User, body: dict[str, 
 def test_the_schedule_asks_for_each_account_once(rest: Rest) -> None:
     world, app = World(rest), rest.app
     schedule = Schedule(timedelta(minutes=30), LOOKBACK, timedelta(days=35))
-    scheduler = FetchScheduler(app.metadata, app.fetching, schedule, app.clock)
+    seen: list[Sequence[AccountWatch]] = []
+    scheduler = FetchScheduler(app.metadata, app.fetching, schedule, app.clock, saw=seen.append)
     asked = scheduler.turn()
     assert asked >= 4  # two accounts at least, their whole window and their newest days
     assert scheduler.turn() == 0
+    doing = {one.account_id: one for one in seen[-1]}
+    for account in world.accounts.values():
+        assert (doing[account["id"]].is_claimed, doing[account["id"]].fetched_at) == (True, None)
     mine = world.admin.ask("GET", "/jobs?kind=fetch").json()["items"]
     assert sorted(job["params"]["platforms"][0] for job in mine) == ["google", "google", "meta", "meta"]
     for job in mine:

@@ -15,7 +15,7 @@ from campaignctl.adapters.ad_platforms.windows import KeyedRow, Lost, SeenRows
 from campaignctl.domain.platforms import account_key
 from campaignctl.domain.reports import ReportRow
 from campaignctl.errors import PlatformAnswerInvalid, PlatformError, PlatformSignInExpired
-from campaignctl.ports.ad_platforms import AccountAccess
+from campaignctl.ports.ad_platforms import AccountAccess, PlatformWatch
 from campaignctl.ports.clock import Clock
 
 _P = ParamSpec("_P")
@@ -35,6 +35,8 @@ class Surroundings:
     """None: connections to the configured hosts, where ``egress`` allows them."""
     on_credentials: Callable[[AccountAccess], None] | None = None
     """Told of an account's credentials when the platform has replaced them; to be stored before anything else."""
+    watch: PlatformWatch | None = None
+    """Told of every request; None: nobody is."""
     pace_s: float | None = None
     """Seconds between two calls of one account or app; None: the platform's default."""
 
@@ -48,6 +50,7 @@ def caller_of(platform: str, origins: Sequence[httpx2.URL], around: Surroundings
         gate=Gate(around.clock, pace_s if around.pace_s is None else around.pace_s),
         limits=around.limits,
         transport=around.transport,
+        watch=around.watch,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import NamedTuple
 
 from campaignctl.ports.clock import Clock
 
@@ -19,6 +20,15 @@ class Held(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"held for {wait_s:.1f} s")
         self.wait_s = wait_s
+
+
+class Waited(NamedTuple):
+    """How long a call waited for its turn."""
+
+    held_s: float
+    """Because something held it."""
+    pace_s: float
+    """Because another call had just gone."""
 
 
 class Gate:
@@ -63,14 +73,19 @@ class Gate:
         with self._lock:
             return _left(self._held_until, keys, self._clock.monotonic_s())
 
-    def enter(self, keys: Sequence[str], *, patience_s: float) -> None:
+    def enter(self, keys: Sequence[str], *, patience_s: float) -> Waited:
         """Wait for the turn of a call. Raises ``Held``, at once, when that would take longer than ``patience_s``."""
-        left_s = patience_s
+        left_s, held_s, pace_s = patience_s, 0.0, 0.0
         while (wait_s := self._try_enter(keys)) > 0:
             if wait_s > left_s:
                 raise Held(wait_s)
             left_s -= wait_s
+            if self.held_for_s(keys) > 0:
+                held_s += wait_s
+            else:
+                pace_s += wait_s
             self._clock.sleep(wait_s)
+        return Waited(held_s, pace_s)
 
     def _try_enter(self, keys: Sequence[str]) -> float:
         """Take the turn and answer 0, or how long there is still to wait."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from campaignctl.adapters.ad_platforms.client import SERVER_ERRORS
-from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Retry, TooMuch
-from campaignctl.adapters.ad_platforms.tokens import Unauthorized
+from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Retry, TooMuch, Unauthorized
 from campaignctl.adapters.ad_platforms.windows import Lost
 from campaignctl.errors import PlatformForbidden, PlatformRejected
 

@@ -30,6 +30,7 @@ from campaignctl.errors import (
     PlatformThrottled,
     PlatformUnavailable,
 )
+from campaignctl.ports.ad_platforms import CallOutcome, PlatformWatch, Unwatched, WaitReason
 from campaignctl.ports.clock import Clock
 
 _T = TypeVar("_T")
@@ -124,6 +125,14 @@ class TooMuch(Exception):
         """Whether the same request may succeed: the answer broke off on its way."""
 
 
+class Unauthorized(Exception):
+    """The platform refused the access token. Never leaves the adapter."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 Judge = Callable[[Answer], "_T | Retry | Hold"]
 
 
@@ -144,8 +153,10 @@ class Caller:
         gate: Gate,
         limits: HttpLimits | None = None,
         transport: httpx2.BaseTransport | None = None,
+        watch: PlatformWatch | None = None,
     ) -> None:
         self.platform = platform
+        self._watch = watch or Unwatched()
         self.gate = gate
         self._origins = frozenset(map(_origin, origins))
         self._clock = clock
@@ -162,8 +173,7 @@ class Caller:
         while True:
             self._wait_for_turn(call)
             tried += 1
-            answer = self._once(call)
-            verdict = answer if isinstance(answer, Retry) else self._judged(call, answer, judge)
+            answer, verdict = self._tried(call, judge)
             headers = None if isinstance(answer, Retry) else answer.headers
             match verdict:
                 case Retry():
@@ -173,6 +183,23 @@ class Caller:
                 case _:
                     self.gate.succeeded(call.keys)
                     return verdict
+
+    def _tried(self, call: Call, judge: "Judge[_T]") -> "tuple[Answer | Retry, _T | Retry | Hold]":
+        """One try and what it came to; whatever that is, the watch is told."""
+        began_s, outcome = self._clock.monotonic_s(), CallOutcome.REFUSED
+        try:
+            answer = self._once(call)
+            verdict = answer if isinstance(answer, Retry) else self._judged(call, answer, judge)
+            outcome = _outcome_of(answer, verdict)
+        except TooMuch:
+            outcome = CallOutcome.TOO_MUCH
+            raise
+        except Unauthorized:
+            outcome = CallOutcome.UNAUTHORIZED
+            raise
+        finally:
+            self._watch.called(self.platform, outcome, self._clock.monotonic_s() - began_s)
+        return answer, verdict
 
     def _judged(self, call: Call, answer: Answer, judge: "Judge[_T]") -> "_T | Retry | Hold":
         if 300 <= answer.status < 400:
@@ -195,9 +222,11 @@ class Caller:
 
     def _wait_for_turn(self, call: Call) -> None:
         try:
-            self.gate.enter(call.keys, patience_s=self._limits.patience_s)
+            waited = self.gate.enter(call.keys, patience_s=self._limits.patience_s)
         except Held as held:
             raise self._throttled(call, _HELD, held.wait_s) from None
+        self._watch.waited(self.platform, WaitReason.QUOTA, waited.held_s)
+        self._watch.waited(self.platform, WaitReason.PACE, waited.pace_s)
 
     def require_free(self, call: Call) -> None:
         """Raise ``PlatformThrottled`` where the call would have to wait for longer than it waits by itself."""
@@ -222,7 +251,9 @@ class Caller:
             error.retry_after_s = told_s
             raise error from None
         if told_s is None:  # otherwise the gate waits
-            self._clock.sleep(self._backoff_s(retry.first_s, tried))
+            wait_s = self._backoff_s(retry.first_s, tried)
+            self._clock.sleep(wait_s)
+            self._watch.waited(self.platform, WaitReason.RETRY, wait_s)
 
     def _before_release(self, call: Call, hold: Hold, tried: int, headers: httpx2.Headers | None) -> None:
         told_s = hold.wait_s if hold.wait_s is not None else self._retry_after_s(headers)
@@ -358,3 +389,11 @@ def _unpacked(chunks: Iterator[bytes], *, gzip: bool) -> Iterator[bytes]:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def _outcome_of(answer: "Answer | Retry", verdict: object) -> CallOutcome:
+    if isinstance(answer, Retry):
+        return CallOutcome.UNREACHABLE
+    if isinstance(verdict, Hold) or (isinstance(verdict, Retry) and answer.status == 429):
+        return CallOutcome.THROTTLED
+    return CallOutcome.TRANSIENT if isinstance(verdict, Retry) else CallOutcome.OK

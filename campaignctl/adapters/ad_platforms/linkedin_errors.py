@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from campaignctl.adapters.ad_platforms.client import SERVER_ERRORS
-from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Retry
-from campaignctl.adapters.ad_platforms.tokens import Unauthorized
+from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Retry, Unauthorized
 from campaignctl.errors import PlatformForbidden, PlatformRejected
 
 READING: Final = "r_ads_reporting"

@@ -27,7 +27,7 @@ from campaignctl.adapters.ad_platforms.client import (
     shared_gate_key,
     signed,
 )
-from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Judge, Retry
+from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Judge, Retry, Unauthorized
 from campaignctl.errors import PlatformError, PlatformRejected, PlatformSignInExpired
 from campaignctl.ports.ad_platforms import AccountAccess
 from campaignctl.ports.clock import Clock
@@ -39,14 +39,6 @@ _UNKNOWN_LIFE_S = 3_000.0
 _LONGEST_LIFE_S = 10 * 366 * 86_400.0
 _ENTRIES = 10_000
 _GRANT_ENDED = frozenset({"invalid_grant", "invalid_refresh_token", "unauthorized_client"})
-
-
-class Unauthorized(Exception):
-    """The platform refused the access token. Never leaves the adapter."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(slots=True)

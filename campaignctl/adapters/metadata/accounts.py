@@ -9,7 +9,7 @@ from campaignctl.domain.accounts import AccountDraft, PlatformAccount
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown
 from campaignctl.errors import NotFound
-from campaignctl.ports.accounts import ClaimedNative, FetchWindow, KeptPage, SealedCredentials, ToldFacts
+from campaignctl.ports.accounts import AccountWatch, ClaimedNative, FetchWindow, KeptPage, SealedCredentials, ToldFacts
 
 
 class AccountTables(Tables):
@@ -79,6 +79,21 @@ class AccountTables(Tables):
                 expires_at_us=None if facts.expires_at is None else to_us(facts.expires_at),
                 now_us=self._now_us(),
             )
+
+    def watched_accounts(self) -> list[AccountWatch]:
+        with self._database.reading() as tx:
+            rows = tx.all("watched_accounts")
+        return [
+            AccountWatch(
+                account_id=row["id"],
+                platform=row["platform"],
+                is_claimed=row["claims"] > 0,
+                connected_at=from_us(row["created_at_us"]),
+                expires_at=_instant(row["expires_at_us"]),
+                fetched_at=_instant(row["fetched_at_us"]),
+            )
+            for row in rows
+        ]
 
     def claim_due_accounts(self, kind: str, now: datetime, next_at: datetime, limit: int, /) -> Sequence[int]:
         with self._database.reading() as tx:

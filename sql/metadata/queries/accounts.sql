@@ -69,6 +69,16 @@ SELECT DISTINCT level, native_key FROM native_claims
 WHERE organization_id = :organization_id AND platform = :platform AND account_key = :account_key
 ORDER BY level, native_key;
 
+-- watched_accounts
+SELECT a.id, a.platform, a.created_at_us, a.expires_at_us,
+    (
+        SELECT COUNT(*) FROM native_claims AS n
+        WHERE n.organization_id = a.organization_id AND n.platform = a.platform AND n.account_key = a.account_key
+    ) AS claims,
+    (SELECT MAX(w.started_at_us) FROM report_windows AS w WHERE w.account_id = a.id) AS fetched_at_us
+FROM platform_accounts AS a WHERE a.credentials <> ''
+ORDER BY a.id;
+
 -- due_accounts_recent
 SELECT id FROM platform_accounts WHERE credentials <> '' AND recent_due_at_us <= :now_us ORDER BY recent_due_at_us, id LIMIT :limit;
 

@@ -12,17 +12,25 @@ import httpx2
 import pytest
 
 from campaignctl.adapters.ad_platforms.gate import LONGEST_HOLD_S, Gate
-from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, HttpLimits, Retry, TooMuch
+from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, HttpLimits, Retry, TooMuch, Unauthorized
 from campaignctl.errors import PlatformAnswerInvalid, PlatformThrottled, PlatformUnavailable
+from campaignctl.services.platform_tally import PlatformTally
 from tests.fakes.clock import ManualClock
 from tests.unit.ad_platforms.support import TOKEN, Platform, Reply
 
 ORIGIN = httpx2.URL("https://api.example")
 
 
-def caller_of(clock: ManualClock, platform: Platform, limits: HttpLimits | None = None, pace_s: float = 0.0) -> Caller:
+def caller_of(
+    clock: ManualClock,
+    platform: Platform,
+    limits: HttpLimits | None = None,
+    pace_s: float = 0.0,
+    watch: PlatformTally | None = None,
+) -> Caller:
     gate = Gate(clock, pace_s)
-    return Caller("meta", [ORIGIN], clock=clock, dice=random.Random(1), gate=gate, limits=limits, transport=platform)
+    dice = random.Random(1)
+    return Caller("meta", [ORIGIN], clock=clock, dice=dice, gate=gate, limits=limits, transport=platform, watch=watch)
 
 
 def call(url: str = "https://api.example/report?secret=1", *, shrinkable: bool = False, account: str = "1") -> Call:
@@ -283,3 +291,36 @@ def test_no_secret_is_in_logs_errors_or_reprs(caplog: pytest.LogCaptureFixture) 
     shown = [repr(made_call), repr(answer), str(caught.value), repr(caught.value), *caplog.messages]
     assert not any(TOKEN in text for text in shown)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+def test_every_request_is_counted_by_what_became_of_it() -> None:
+    script = [busy(429, retry_after="7"), busy(), httpx2.ReadTimeout("x"), ok()]
+    tally = PlatformTally()
+    clock, _, caller = made(script, watch=tally, pace_s=2.0)
+    assert caller.fetch(call(), by_status) == b"fine"
+    told = tally.totals()
+    outcomes = {outcome: count for (platform, outcome), count in told.requests.items() if platform == "meta" and count}
+    assert outcomes == {"throttled": 1, "transient": 1, "unreachable": 1, "ok": 1}
+    waits = {reason: seconds for (platform, reason), seconds in told.wait_s.items() if platform == "meta"}
+    assert 7 <= waits["quota"] <= 8
+    assert waits["retry"] > 0
+    assert sum(waits.values()) == pytest.approx((clock.now() - ManualClock().now()).total_seconds(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("raised", "outcome"),
+    [
+        (TooMuch("x"), "too_much"),
+        (Unauthorized("x"), "unauthorized"),
+        (PlatformAnswerInvalid("x", platform="meta", account_id="1"), "refused"),
+    ],
+)
+def test_a_request_that_an_error_ends_is_counted_too(raised: Exception, outcome: str) -> None:
+    def judge(_: Answer) -> bytes:
+        raise raised
+
+    tally = PlatformTally()
+    _, _, caller = made([ok()], watch=tally)
+    with pytest.raises(type(raised)):
+        caller.fetch(call(), judge)
+    assert {key: count for key, count in tally.totals().requests.items() if count} == {("meta", outcome): 1}
