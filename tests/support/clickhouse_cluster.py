@@ -73,6 +73,8 @@ def running_nodes(
             stack.callback(node.kill)
             node.start()
         yield nodes
+        ended = {node.directory.name: node.process.poll() for node in nodes if node.process is not None}
+        assert not any(ended.values()), f"servers ended by themselves: {ended}"
 
 
 @contextmanager

@@ -40,6 +40,9 @@ ACROSS: Settings = {
     "load_balancing": "in_order",
     "distributed_replica_max_ignored_errors": 1_000,
     "max_replica_delay_for_distributed_queries": 1,
+    # No second replica when the first is slow: it might be behind. An engine that asks so may also end, with all it
+    # serves, when a shard refuses connections (26.7.2).
+    "use_hedged_requests": 0,
     "prefer_localhost_replica": 0,
     # A question reaches the shards as text that holds its parameters.
     "max_query_size": 256 * _MIB,
