@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions reference clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 completions: $(READY)  ## write the completion scripts again
 	@for s in bash zsh fish; do case $$s in bash) f=campaignctl.bash;; zsh) f=_campaignctl;; fish) f=campaignctl.fish;; esac; \
 	$(BIN)/campaignctl completions $$s > completions/$$f; done
+
+reference: $(READY)  ## write the pages that the program makes (docs/reference, man) again
+	@$(BIN)/python -m tests.reference
 
 clean:  ## forget the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

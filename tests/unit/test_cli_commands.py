@@ -19,6 +19,7 @@ from campaignctl.cli.app import COMMANDS, root_command, run
 from campaignctl.cli.completions import Shell, script
 from campaignctl.cli.exit_codes import MEANINGS, ExitCode
 from tests.golden import matches_golden
+from tests.reference import outdated
 from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok, problem
 from tests.unit.test_cli_output import BODY, INSIGHTS
 
@@ -284,6 +285,10 @@ def test_completion_of_a_command_name_imports_no_command() -> None:
 def test_the_committed_completion_scripts_are_what_the_program_prints(shell: str, file: str, cli: Cli) -> None:
     assert cli("completions", shell).stdout == (ROOT / "completions" / file).read_text()
     assert script(Shell(shell)).endswith("\n")
+
+
+def test_the_reference_pages_and_man_pages_are_those_of_the_program() -> None:
+    assert outdated() == [], "run: make reference"
 
 
 def test_bash_completes_commands_options_and_choices(tmp_path: Path) -> None:
