@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions reference clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions reference docs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "campaignctl needs Python 3.11 or newer with its venv module (python3 -m venv)"; exit 1; }
 	@echo "==> setting up $(VENV) with $(PYTHON) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dashboard,servers,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dashboard,servers,dev,docs]'
 	@touch $@
 
 demo: $(READY)  ## from nothing to live insights on this machine, checked against the truth
@@ -91,6 +91,9 @@ completions: $(READY)  ## write the completion scripts again
 
 reference: $(READY)  ## write the pages that the program makes (docs/reference, man) again
 	@$(BIN)/python -m tests.reference
+
+docs: $(READY)  ## the site of docs/ into build/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "build/site/index.html"
 
 clean:  ## forget the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
