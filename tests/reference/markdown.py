@@ -13,8 +13,10 @@ def cell(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text as code, for a cell of a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
+    """Text as code, for a cell of a table. What ends a cell is written as HTML: of an escape some would show the escape."""
+    if "|" not in text:
+        return f"`{text}`"
+    return f"<code>{text.replace('<', '&lt;').replace('>', '&gt;').replace('|', '&#124;')}</code>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
