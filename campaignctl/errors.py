@@ -151,6 +151,10 @@ class SchemaMismatch(ConfigurationError):
     code = "schema_mismatch"
 
 
+class NewerSchema(SchemaMismatch):
+    """A store was brought up to date by a newer version, as in the middle of an upgrade."""
+
+
 class ClockSkew(CampaignctlError):
     code = "clock_skew"
 

@@ -43,10 +43,10 @@ class Told(Collector):
         build.add_metric([__version__], 1.0)
         yield build
         up = GaugeMetricFamily(
-            "campaignctl_dependency_up", "1 where the last look at the dependency was well.", labels=["dependency"]
+            "campaignctl_dependency_up", "1 where the last look at the dependency did not fail.", labels=["dependency"]
         )
         for name, verdict in self._health().checks.items():
-            up.add_metric([name], float(verdict.status is Status.OK))
+            up.add_metric([name], float(verdict.status is not Status.FAILING))
         yield up
 
 

@@ -199,9 +199,13 @@ class _Server(uvicorn.Server):
     """uvicorn that remembers which signal stopped it, instead of raising the signal again once it has stopped."""
 
     stopped_by: int | None = None
+    _drains = False
     on_signal: Callable[[int], None] | None = None
     before_shutdown: Callable[[], None] | None = None
     """Called on the event loop, before requests under way are waited for."""
+    drain_s: float = 0.0
+    """How long requests are still taken after SIGTERM; the next signal ends that."""
+    on_drain: Callable[[], None] | None = None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.before_shutdown is not None:
@@ -229,7 +233,15 @@ class _Server(uvicorn.Server):
         self.stopped_by = self.stopped_by or sig
         if self.on_signal is not None:
             self.on_signal(sig)
-        super().handle_exit(sig, frame)
+        if sig == signal.SIGTERM and self.drain_s and not self._drains:
+            self._drains = True
+            if self.on_drain is not None:
+                self.on_drain()
+            drained = threading.Timer(self.drain_s, super().handle_exit, [sig, None])
+            drained.daemon = True
+            drained.start()
+        else:
+            super().handle_exit(sig, frame)
 
 
 def serve(
@@ -245,6 +257,7 @@ def serve(
     on_server: Callable[[Callable[[], None]], None] | None = None,
     on_signal: Callable[[int], None] | None = None,
     trusted_proxies: tuple[str, ...] = (),
+    drain_s: float = 0.0,
 ) -> int | None:
     """Serve until SIGINT, SIGTERM or a call of the stop function; requests under way are finished first.
 
@@ -252,8 +265,10 @@ def serve(
     ``/metrics`` is answered to everybody. ``is_waiting``: see ``create_app``. ``on_bound`` is called with host and port
     once connections are taken, before any is answered; ``on_server`` with a function that stops the server from any
     thread; ``on_signal`` with the number of each signal at once. Behind a proxy on one of ``trusted_proxies`` the
-    client's address is what the proxy says. Answers the signal that stopped it, None for the stop function. Raises
-    ``CampaignctlError`` with the code ``address_in_use`` or ``address_not_available``.
+    client's address is what the proxy says. For ``drain_s`` after SIGTERM requests are taken as before while
+    ``/health/ready`` is 503, so that a balancer sends no more of them before connections are refused. Answers the
+    signal that stopped it, None for the stop function. Raises ``CampaignctlError`` with the code ``address_in_use`` or
+    ``address_not_available``.
     """
     listener = listener or bind(host, port)
     api = create_app(app, operator_token=operator_token, is_waiting=is_waiting)
@@ -273,12 +288,13 @@ def serve(
             forwarded_allow_ips=list(trusted_proxies),
             h11_max_incomplete_event_size=connection_guard.MAX_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=int(GRACE_S - drain_s),
             backlog=BACKLOG,
         )
         server = _Server(config)
         server.on_signal = on_signal
         server.before_shutdown = api.state.streams.stop
+        server.drain_s, server.on_drain = drain_s, app.health.leave
         if on_server is not None:
             on_server(lambda: setattr(server, "should_exit", True))
         with server.stopped_by_signals():

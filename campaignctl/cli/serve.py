@@ -138,6 +138,7 @@ class _Serving:
                 on_bound=lambda *_: self._bound(started),
                 on_signal=deadline.begin,
                 trusted_proxies=settings.server.trusted_proxies,
+                drain_s=settings.server.drain_s,
                 on_server=look.start if not settings.embedded else None,
             )
             look.raise_what_is_wrong()

@@ -42,6 +42,12 @@ class ServerSettings(_Section):
     metrics_port: int | None = Field(
         default=None, ge=0, le=65_535, description="Port of its own for /metrics; none by default."
     )
+    drain_s: int = Field(
+        default=0,
+        ge=0,
+        le=15,
+        description="Seconds that requests are still taken after SIGTERM, with /health/ready 503.",
+    )
     trusted_proxies: CommaList = Field(
         default=(),
         description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",

@@ -13,7 +13,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from campaignctl.errors import CampaignctlError, ClockSkew, ConfigurationError, SchemaMismatch, StorageFull, Unavailable
+from campaignctl.errors import (
+    CampaignctlError,
+    ClockSkew,
+    ConfigurationError,
+    NewerSchema,
+    SchemaMismatch,
+    StorageFull,
+    Unavailable,
+)
 from campaignctl.ports.clock import Clock
 
 INTERVAL_S = 1.0
@@ -89,6 +97,7 @@ class HealthService:
         self._deadline_s = deadline_s
         self._stopping = threading.Event()
         self._started = False
+        self._leaving = False
         self._probers: dict[str, _Prober] = {}
         for check in checks:
             self.add(check)
@@ -123,14 +132,20 @@ class HealthService:
             prober.join(self._deadline_s)
         self._started = False
 
+    def leave(self) -> None:
+        """From now on this process is not ready, whatever the checks say: it was told to stop."""
+        self._leaving = True
+
     def report(self) -> HealthReport:
         """The last verdicts. Never blocks; before the first one a check counts as failing."""
         verdicts = {name: prober.verdict() for name, prober in list(self._probers.items())}
         failing = {name for name, verdict in verdicts.items() if verdict.status is Status.FAILING}
-        if any(self._probers[name].check.needed for name in failing):
+        if self._leaving:
+            verdicts["process"] = Verdict(Status.FAILING, 0.0, "is about to stop")
+        if self._leaving or any(self._probers[name].check.needed for name in failing):
             status = Status.FAILING
         else:
-            status = Status.DEGRADED if failing else Status.OK
+            status = Status.OK if all(one.status is Status.OK for one in verdicts.values()) else Status.DEGRADED
         return HealthReport(status, MappingProxyType(verdicts))
 
 
@@ -181,11 +196,15 @@ class _Prober:
                 status, detail = Status.FAILING, detail or f"no answer within {self._deadline_s:g} s"
             self._judge(Verdict(status, round((ended_s - started_s) * 1_000, 3), detail), ended_s)
             self._running_since_s = None
-            self._stopping.wait(self._interval_s if status is Status.OK else min(self._interval_s, INTERVAL_S))
+            self._stopping.wait(min(self._interval_s, INTERVAL_S) if status is Status.FAILING else self._interval_s)
 
     def _probe(self) -> tuple[Status, str]:
         try:
             self.check.probe()
+        except NewerSchema as error:  # a new version changes a schema so that the one before can go on
+            if self._judged is None or self._judged[0].status is not Status.DEGRADED:
+                logger.warning("%s: %s", self.check.name, error)
+            return Status.DEGRADED, "a newer version has changed the schema: replace this process by that version"
         except Exception as error:  # whatever a probe raises is the verdict, and the looking goes on
             detail = _sentence(error)
             if self._judged is None or (self._judged[0].status, self._judged[0].detail) != (Status.FAILING, detail):

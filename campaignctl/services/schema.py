@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from campaignctl.errors import SchemaMismatch
+from campaignctl.errors import NewerSchema, SchemaMismatch
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
 
 _HINT = "run: campaignctl init-schema"
@@ -31,7 +31,8 @@ class SchemaService:
     def plan(self) -> list[PlannedMigrations]:
         """What ``apply`` would do, for every store; changes nothing.
 
-        Raises ``SchemaMismatch`` when a store was made by a newer program, or holds a migration that was changed.
+        Raises ``SchemaMismatch`` when a store holds a migration that was changed, and ``NewerSchema`` when it was made
+        by a newer program.
         """
         return [PlannedMigrations(target.name, _pending(target)) for target in self._targets]
 
@@ -67,8 +68,9 @@ def _apply(target: MigrationTarget, wait_s: float) -> tuple[Migration, ...]:
 
 def _pending(target: MigrationTarget) -> tuple[Migration, ...]:
     known, applied = target.migrations(), target.applied()
-    _refuse_newer(target.name, known, applied)
     _refuse_changed(target.name, known, applied)
+    _refuse_newer(target.name, known, applied)
+    _refuse_gaps(target.name, applied)
     return tuple(migration for migration in known if migration.number not in applied)
 
 
@@ -76,7 +78,7 @@ def _refuse_newer(target: str, known: Sequence[Migration], applied: Mapping[int,
     newest_known = max((migration.number for migration in known), default=0)
     newest_applied = max(applied, default=0)
     if newest_applied > newest_known:
-        raise SchemaMismatch(
+        raise NewerSchema(
             f"{target} was made by a newer campaignctl: it has migration {newest_applied:04d}"
             f" {applied[newest_applied].name}, this program knows {newest_known} of them",
             hint="install the newer version again, or restore a backup from before its init-schema",
@@ -91,6 +93,9 @@ def _refuse_changed(target: str, known: Sequence[Migration], applied: Mapping[in
                 f"{target}: migration {migration.number:04d} {migration.name} is not the one that was applied",
                 hint="a migration that was applied is never edited: put its file back, and add a new one",
             )
+
+
+def _refuse_gaps(target: str, applied: Mapping[int, AppliedMigration]) -> None:
     missing = [number for number in range(1, max(applied, default=0)) if number not in applied]
     if missing:
         raise SchemaMismatch(

@@ -23,6 +23,8 @@ from campaignctl.services.campaigns import CampaignService
 from server.app import serve
 from server.listening import bind
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, running
+from tests.support.program import Program
+from tests.support.waiting import eventually
 
 SCRIPT = """
 import sys
@@ -217,6 +219,18 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals, idle:
         assert process.returncode == 0
     finally:
         process.kill()
+
+
+def test_after_sigterm_it_says_so_before_it_refuses(tmp_path: Path) -> None:
+    program = Program(tmp_path, {"CA_SERVER_DRAIN_S": "2"})
+    with program.serving() as server:
+        eventually(lambda: httpx2.get(f"{server.url}/health/ready").status_code == 200)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: httpx2.get(f"{server.url}/health/ready").status_code == 503, "it is not ready any more")
+        assert httpx2.get(f"{server.url}/health").json()["checks"]["process"]["detail"] == "is about to stop"
+        assert httpx2.get(f"{server.url}/health/live").status_code == 200
+        assert httpx2.get(f"{server.url}/api/v1/campaigns").status_code == 401, "requests are taken"
+        assert server.process.wait(20) == 143
 
 
 def test_requests_under_way_are_finished(rest: Rest, user: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from campaignctl.adapters.clock import SystemClock
-from campaignctl.errors import ConfigurationError, SchemaMismatch, StorageFull, Unavailable
+from campaignctl.errors import ConfigurationError, NewerSchema, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.services.health import Check, HealthService, Status
 from tests.support.waiting import eventually
 
@@ -58,6 +58,22 @@ def test_what_is_not_needed_only_degrades(started: Callable[..., HealthService])
     )
     eventually(lambda: service.report().status is Status.DEGRADED)
     assert service.report().ready
+
+
+def test_a_newer_schema_leaves_it_ready(started: Callable[..., HealthService]) -> None:
+    service = started(Check("schema", _raises(NewerSchema("migration 12"))), Check("metadata", _well))
+    eventually(lambda: service.report().status is Status.DEGRADED)
+    assert service.report().ready
+    assert "replace this process" in service.report().checks["schema"].detail
+
+
+def test_who_leaves_is_not_ready_however_well(started: Callable[..., HealthService]) -> None:
+    service = started(Check("metadata", _well))
+    eventually(lambda: service.report().ready)
+    service.leave()
+    assert not service.report().ready
+    assert service.report().checks["process"].detail == "is about to stop"
+    assert service.report().checks["metadata"].status is Status.OK
 
 
 def test_it_recovers(started: Callable[..., HealthService]) -> None:

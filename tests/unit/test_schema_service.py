@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from campaignctl.errors import SchemaMismatch, Unavailable
+from campaignctl.errors import NewerSchema, SchemaMismatch, Unavailable
 from campaignctl.ports.schema import AppliedMigration, Migration
 from campaignctl.services.schema import SchemaService
 
@@ -97,6 +97,16 @@ def test_a_schema_of_somebody_else_is_refused(store: Store, words: str) -> None:
         with pytest.raises(SchemaMismatch, match=words):
             attempt()
     assert analytics.log == []
+
+
+def test_newer_is_told_apart_from_changed() -> None:
+    with pytest.raises(NewerSchema):
+        SchemaService([Store("metadata", 1, applied=[1, 2])]).check()
+    changed = Store("metadata", 1, applied=[1, 2])
+    changed.known[0] = migration(1, "another sum")
+    with pytest.raises(SchemaMismatch, match="0001 step_1 is not the one") as caught:
+        SchemaService([changed]).check()
+    assert not isinstance(caught.value, NewerSchema)
 
 
 def test_a_migration_that_was_edited_is_refused() -> None:
