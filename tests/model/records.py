@@ -36,6 +36,7 @@ MAX_DECIMAL = 10**9 * MICRO
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
 REGION = re.compile(r"[A-Za-z]{2}(?:-[A-Za-z0-9]{1,3})?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
@@ -221,7 +222,7 @@ def _has_lone_surrogate(document: object) -> bool:
     while pending:
         node = pending.pop()
         if isinstance(node, str):
-            if any("\ud800" <= character <= "\udfff" for character in node):
+            if _SURROGATE.search(node):
                 return True
         elif isinstance(node, _Object):
             for pair in node.pairs:

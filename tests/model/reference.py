@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -715,14 +716,10 @@ def _hour_bucket(quarter: datetime, zone: ZoneInfo) -> Bucket:
     Every offset and every change of one, in any zone of the last decades, is a multiple of 15 minutes.
     """
 
-    def hour(instant: datetime) -> tuple[datetime, timedelta | None]:
-        local = instant.astimezone(zone)
-        return local.replace(minute=0, tzinfo=None), local.utcoffset()
-
-    begin, finish = quarter, quarter + QUARTER
-    while hour(begin - QUARTER) == hour(quarter):
+    hour, begin, finish = _clock_hour(quarter, zone), quarter, quarter + QUARTER
+    while _clock_hour(begin - QUARTER, zone) == hour:
         begin -= QUARTER
-    while hour(finish) == hour(quarter):
+    while _clock_hour(finish, zone) == hour:
         finish += QUARTER
     first, next_one = begin.astimezone(zone), finish.astimezone(zone)
     return Bucket(
@@ -730,11 +727,23 @@ def _hour_bucket(quarter: datetime, zone: ZoneInfo) -> Bucket:
     )
 
 
-def _buckets_of_day(query: Query, day: date, start: date, end: date) -> set[Bucket]:
+@lru_cache(maxsize=200_000)
+def _clock_hour(instant: datetime, zone: ZoneInfo) -> tuple[datetime, timedelta | None]:
+    """The hour that a clock in the zone shows, and what it is ahead of UTC meanwhile."""
+    local = instant.astimezone(zone)
+    return local.replace(minute=0, tzinfo=None), local.utcoffset()
+
+
+def _buckets_of_day(query: Query, day: date, start: date, end: date) -> AbstractSet[Bucket]:
     if query.granularity != "hourly":
         return {_day_bucket(query, day, start, end)}
-    quarters = (midnight(day, query.zone) + n * QUARTER for n in range(-8, 112))
-    return {_hour_bucket(at, query.zone) for at in quarters if at.astimezone(query.zone).date() == day}
+    return _hours_of_day(day, query.zone)
+
+
+@lru_cache(maxsize=10_000)
+def _hours_of_day(day: date, zone: ZoneInfo) -> frozenset[Bucket]:
+    quarters = (midnight(day, zone) + n * QUARTER for n in range(-8, 112))
+    return frozenset(_hour_bucket(at, zone) for at in quarters if at.astimezone(zone).date() == day)
 
 
 def _begun_buckets(query: Query, start: date, end: date) -> set[Bucket]:

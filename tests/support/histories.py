@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from campaignctl.errors import InvalidInput, NotYetVisible
 from campaignctl.ports.event_log import NewRecord
 from tests.model.histories import EPOCH, History, Step, random_history
 from tests.model.questions import random_questions, request
-from tests.model.records import Limits, RefusedError, read_event
+from tests.model.records import Event, Limits, RefusedError, read_event
 from tests.model.reference import Model
 from tests.support.answers import Json, differences
 from tests.support.clock import SteeredClock
@@ -94,8 +94,8 @@ class _Play:
         self._model.add_rates(history.rates)
         for number, campaign in enumerate(history.campaigns, 1):
             self._model.add_campaign(number, timezone=campaign["timezone"], currency=campaign["currency"])
-        self._currencies = {n: campaign["currency"] for n, campaign in enumerate(history.campaigns, 1)}
-        self._lonely = _ids_sent_once(history, self._currencies)
+        self._events = _events_of(history)
+        self._lonely = _ids_sent_once(self._events, history.steps)
         self._question = random_questions(rng, history, history.now, 1)[0]
 
     def run(self, phase: Sequence[Step], *, produced: bool) -> None:
@@ -127,17 +127,11 @@ class _Play:
         places = []
         for step in phase:
             self._clock.set(_moment(step))
-            campaign_id = self._campaign_of(step)
-            strange = campaign_id is None or (step.record in self._lonely and self._rng.random() < 0.1)
-            key = None if strange else str(campaign_id).encode()
+            event = self._events[step]
+            strange = event is None or (step.record in self._lonely and self._rng.random() < 0.1)
+            key = None if strange else str(event.campaign_id).encode()
             places += app.event_log.produce(topic, [NewRecord(key, step.record)])
         return app.positions.make(self._actor.organization_id, places)
-
-    def _campaign_of(self, step: Step) -> int | None:
-        try:
-            return read_event(step.record, step.log_time_ms, self._currencies, _LIMITS).campaign_id
-        except RefusedError:
-            return None
 
     @contextmanager
     def _maybe_counting(self, counting: bool) -> Iterator[None]:
@@ -260,15 +254,24 @@ def _moment(step: Step) -> datetime:
     return EPOCH + timedelta(milliseconds=step.log_time_ms)
 
 
-def _ids_sent_once(history: History, currencies: dict[int, str]) -> set[bytes]:
-    """Good records whose event id stands in no other good record of the history."""
-    by_id: dict[tuple[int, str], list[bytes]] = {}
+def _events_of(history: History) -> dict[Step, Event | None]:
+    """What each record says; None when it is refused."""
+    currencies = {n: campaign["currency"] for n, campaign in enumerate(history.campaigns, 1)}
+    events: dict[Step, Event | None] = {}
     for step in history.steps:
         try:
-            event = read_event(step.record, step.log_time_ms, currencies, _LIMITS)
+            events[step] = read_event(step.record, step.log_time_ms, currencies, _LIMITS)
         except RefusedError:
-            continue
-        by_id.setdefault((event.campaign_id, event.event_id), []).append(step.record)
+            events[step] = None
+    return events
+
+
+def _ids_sent_once(events: Mapping[Step, Event | None], steps: Sequence[Step]) -> set[bytes]:
+    """Good records whose event id stands in no other good record of the history."""
+    by_id: dict[tuple[int, str], list[bytes]] = {}
+    for step in steps:
+        if (event := events[step]) is not None:
+            by_id.setdefault((event.campaign_id, event.event_id), []).append(step.record)
     return {records[0] for records in by_id.values() if len(records) == 1}
 
 
