@@ -102,6 +102,7 @@ class Server:
 
     def __init__(self, program: Program, options: Sequence[str] = ()) -> None:
         self._program = program
+        self._said: str | None = None
         self._log_path = program.home / f"serve-{time.monotonic_ns()}.log"
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -126,7 +127,11 @@ class Server:
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """``kill -9``, as a power cut would."""
+        """``kill -9``, as a power cut would.
+
+        What it says is judged up to here: a process that this one is just starting complains that its parent is gone.
+        """
+        self._said = self.log()
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
@@ -154,7 +159,8 @@ class Server:
                 self.kill()
                 raise
         if kind is None:
-            assert _TRACEBACK not in self.log(), self.log()
+            said = self.log() if self._said is None else self._said
+            assert _TRACEBACK not in said, said
 
     def _wait_until_published(self) -> RunningServer:
         deadline_s = time.monotonic() + _START_TIMEOUT_S
