@@ -74,10 +74,10 @@ NAMED := $(CA_TEST_KAFKA_BROKERS)$(CA_TEST_CLICKHOUSE_HOST)$(CA_TEST_POSTGRES_HO
 integration: $(READY)  ## contracts, faults and whole event files on real servers, started for it when none are named
 	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory on-servers
 
-# Tests that freeze or kill a server, and those of Kafka that depend on a broker's own time limits, come afterwards and
-# one by one.
+# What asks no server has run in make test and is left out. Tests that freeze or kill a server, and those of Kafka that
+# depend on a broker's own time limits, come afterwards and one by one.
 on-servers:
-	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) -m "not faults" --ignore tests/contracts/test_kafka.py \
+	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) -m "not faults and not embedded" --ignore tests/contracts/test_kafka.py \
 	tests/contracts tests/integration $(SERVER_TESTS)
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration

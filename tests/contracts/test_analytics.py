@@ -58,7 +58,9 @@ class EmbeddedHarness:
             client.command(statement)
 
 
-@pytest.fixture(params=[EmbeddedHarness, ServerHarness], ids=lambda kind: kind.kind)
+@pytest.fixture(
+    params=[pytest.param(EmbeddedHarness, marks=pytest.mark.embedded), ServerHarness], ids=lambda kind: kind.kind
+)
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     made = request.param(tmp_path)
     yield made
@@ -74,7 +76,11 @@ class TestReports(ReportsContract):
     """See ``ReportsContract``."""
 
 
-@pytest.fixture(scope="module", params=[EmbeddedHarness, ServerHarness], ids=lambda kind: kind.kind)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(EmbeddedHarness, marks=pytest.mark.embedded), ServerHarness],
+    ids=lambda kind: kind.kind,
+)
 def console(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlConsole]:
     made = request.param(tmp_path_factory.mktemp("console"))
     store = made.open()

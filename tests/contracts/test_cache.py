@@ -40,7 +40,10 @@ def _redis(cleanup: ExitStack) -> RedisCache:
     return cache
 
 
-@pytest.fixture(params=[in_process, on_redis, tiered], ids=["in_process", "redis", "tiered"])
+@pytest.fixture(
+    params=[pytest.param(in_process, marks=pytest.mark.embedded), on_redis, tiered],
+    ids=["in_process", "redis", "tiered"],
+)
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     with ExitStack() as cleanup:
         yield lambda: request.param(cleanup)

@@ -116,7 +116,9 @@ NOT_FOR_KAFKA = {
 }
 
 
-@pytest.fixture(params=[EmbeddedHarness, KafkaHarness], ids=lambda kind: kind.kind)
+@pytest.fixture(
+    params=[pytest.param(EmbeddedHarness, marks=pytest.mark.embedded), KafkaHarness], ids=lambda kind: kind.kind
+)
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     if request.param is KafkaHarness and request.node.originalname in NOT_FOR_KAFKA:
         pytest.skip(NOT_FOR_KAFKA[request.node.originalname])

@@ -73,7 +73,7 @@ def postgresql(_: Path) -> Iterator[Harness]:
         made.close()
 
 
-@pytest.fixture(params=[sqlite, postgresql], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[pytest.param(sqlite, marks=pytest.mark.embedded), postgresql], ids=lambda kind: kind.__name__)
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     with request.param(tmp_path) as made:
         yield made

@@ -19,6 +19,8 @@ from tests.fakes.clock import ManualClock
 from tests.integration.insight_bench import InsightBench
 from tests.support.explanations import Explainer
 
+pytestmark = pytest.mark.embedded
+
 HISTORIES = int(os.environ.get("CA_TEST_HISTORIES", "16"))
 AT_ONCE = 4
 """Histories of one test; ``python -m tests.support.explanations SEED`` plays one alone."""

@@ -13,6 +13,8 @@ from tests.support.report_histories import Played, Player
 
 Json = dict[str, Any]
 
+pytestmark = pytest.mark.embedded
+
 SEEDS = range(1_000, 1_003)
 QUESTIONS = 8
 METRICS = ("impressions", "clicks", "conversions", "spend", "revenue")

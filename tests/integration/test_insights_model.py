@@ -20,6 +20,8 @@ from tests.model.reference import Model
 
 Json = dict[str, Any]
 
+pytestmark = pytest.mark.embedded
+
 NOW = datetime(2026, 11, 23, 12, 34, 56, tzinfo=UTC)
 HISTORIES = int(os.environ.get("CA_TEST_HISTORIES", "4"))
 QUESTIONS = 60

@@ -17,7 +17,7 @@ AT_ONCE = 6
 QUESTIONS = 20
 
 
-@pytest.fixture(scope="module", params=["embedded", "clickhouse"])
+@pytest.fixture(scope="module", params=[pytest.param("embedded", marks=pytest.mark.embedded), "clickhouse"])
 def player(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     server = ServerHarness() if request.param == "clickhouse" else None
     made = Player(tmp_path_factory.mktemp("analytics"), server.open() if server else None)

@@ -19,7 +19,10 @@ Json = dict[str, Any]
 SAMPLES = Path(os.environ.get("CA_TEST_SAMPLES", "."))
 FOLDERS = sorted(path.parent.name for path in SAMPLES.glob("*/answers.json"))
 
-pytestmark = pytest.mark.skipif(not FOLDERS, reason="CA_TEST_SAMPLES names no folder of samples")
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(not FOLDERS, reason="CA_TEST_SAMPLES names no folder of samples"),
+]
 
 
 @pytest.fixture(scope="module", params=FOLDERS or ["none"])
