@@ -69,6 +69,10 @@ _CONSTANTS_PER_QUERY = 500
 _MOST_CONSTANTS = 10_000
 _VALUES = {"conversions": "conversionsValue", "all_conversions": "allConversionsValue"}
 _COUNTS = {"conversions": "conversions", "all_conversions": "allConversions"}
+_BASICS = frozenset({"metrics.impressions", "metrics.clicks", "metrics.costMicros"})
+_SIGNS = frozenset({"fieldMask", "requestId"})
+"""An answer has at least one of these, with and without rows."""
+_MEMBERS = _SIGNS | {"results", "nextPageToken", "totalResultsCount", "summaryRow", "queryResourceConsumption"}
 _METRICS = (
     "segments.date, metrics.impressions, metrics.clicks, metrics.cost_micros, metrics.conversions,"
     " metrics.conversions_value, metrics.all_conversions, metrics.all_conversions_value"
@@ -273,13 +277,33 @@ def _split(part: Part, reason: TooMuch) -> Sequence[Part] | None:
 
 
 def _results(payload: Any) -> list[Mapping[str, Any]]:
-    """The rows of an answer, of one object or of an array of batches."""
-    batches = payload if isinstance(payload, list) else [payload]
+    """The rows of an answer, of one object or of an array of batches.
+
+    Google leaves ``results`` out where there are none. So a batch without them has none only where all the rest is as
+    documented: one whose rows have got another name must never be taken for a day without figures.
+    """
     found: list[Mapping[str, Any]] = []
-    for batch in batches:
-        results = answers.an_object(batch, "a batch").get("results")
-        found += answers.objects(results, "results") if results is not None else []
+    for entry in _batches(payload):
+        results = entry.get("results")
+        if results is not None:
+            found += answers.objects(results, "results")
+        elif not entry.keys() & _SIGNS or not entry.keys() <= _MEMBERS:
+            raise answers.Unexpected("without results")
     return found
+
+
+def _batches(payload: Any) -> list[Mapping[str, Any]]:
+    return answers.objects(payload if isinstance(payload, list) else [payload], "a batch")
+
+
+def _check_masks(payload: Any, definition: Definition) -> None:
+    """The metrics that the platform says it has answered: an absent one means 0 only if it is among them."""
+    counted = {f"metrics.{names[action]}" for names in (_COUNTS, _VALUES) for action in definition.actions}
+    for entry in _batches(payload):
+        mask = entry.get("fieldMask")
+        missing = sorted((_BASICS | counted) - set(mask.split(","))) if isinstance(mask, str) else []
+        if missing:
+            raise answers.Unexpected(f"without {missing[0]}")
 
 
 def _campaigns(payload: Any) -> list[NativeCampaignFacts]:
@@ -334,6 +358,7 @@ def _kept_rows(payload: Any, window: ReportRequest, definition: Definition) -> l
 def _rows(payload: Any, window: ReportRequest, definition: Definition, countries: Countries) -> list[KeyedRow]:
     by_country = window.breakdown is Breakdown.COUNTRY
     found = _results(payload)
+    _check_masks(payload, definition)
     if found and not any(entry.get("metrics") for entry in found):
         raise answers.Unexpected("without any metrics")  # one row alone may have none: what is not set is 0
     return [_row(entry, definition, countries, by_country=by_country) for entry in found]

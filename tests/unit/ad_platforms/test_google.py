@@ -47,6 +47,10 @@ SECRETS = {
 }
 ACCESS = AccountAccess("google", "987-654-3210", {**SECRETS, "login_customer_id": "111-222-3333"})
 COUNTRY = Breakdown.COUNTRY
+MASK = (
+    "campaign.id,segments.date,metrics.impressions,metrics.clicks,metrics.costMicros,metrics.conversions,"
+    "metrics.conversionsValue,metrics.allConversions,metrics.allConversionsValue"
+)
 PATH = "/v25/customers/9876543210/googleAds:"
 
 
@@ -85,7 +89,7 @@ def of_country(criterion: object, kind: str, **metrics: Any) -> dict[str, Any]:
 
 
 def stream(*batches: list[dict[str, Any]]) -> httpx2.Response:
-    return reply([{"results": batch, "fieldMask": "x", "requestId": "abc"} for batch in batches])
+    return reply([{"results": batch, "fieldMask": MASK, "requestId": "abc"} for batch in batches])
 
 
 def failure(status: int, name: str, *codes: tuple[str, str], wrap: bool = True, **more: Any) -> httpx2.Response:
@@ -185,7 +189,7 @@ def test_both_portions_of_a_country_add_up_and_other_places_are_looked_up_once()
 
 
 def test_no_rows_is_one_page() -> None:
-    for answer in (stream(), stream([]), reply([{"fieldMask": "x"}]), reply({})):
+    for answer in (stream(), stream([]), reply([{"fieldMask": MASK}]), reply([{"requestId": "abc"}])):
         _, client = made(answer)
         (only,) = client.pages(ACCESS, window(), None)
         assert (list(only.rows), only.resume) == ([], None)
@@ -262,7 +266,7 @@ def test_an_answer_that_does_not_fit_is_halved() -> None:
         first, last = _days_of(request)
         return stream([entry(day=f"2026-11-{n:02}", impressions="1" * 9) for n in range(first, last + 1)])
 
-    platform, client = made(handler=handler, limits=HttpLimits(body_bytes=300))
+    platform, client = made(handler=handler, limits=HttpLimits(body_bytes=500))
     assert len(all_rows(client, ACCESS, window())) == 7
     assert len(reports(platform)) > 4
 
@@ -452,6 +456,15 @@ def test_a_query_that_is_too_large_is_made_smaller_and_not_just_repeated(kind: t
     [
         (reply([{"results": {"a": 1}}]), "list at results"),
         (reply(["x"]), "object at a batch"),
+        (reply({}), "without results"),
+        (reply([{}]), "without results"),
+        (reply([{"rows": [entry()], "fieldMask": MASK, "requestId": "abc"}]), "without results"),
+        (reply([{"results": [entry()]}, {"summary": "1 row"}]), "without results"),
+        (
+            reply([{"results": [entry()], "fieldMask": MASK.replace("costMicros", "cost")}]),
+            "without metrics.costMicros",
+        ),
+        (reply([{"fieldMask": MASK.replace(",metrics.conversions,", ",")}]), "without metrics.conversions"),
         (
             reply(
                 [
