@@ -11,6 +11,7 @@ from campaignctl.services.fetching import FetchHandler
 from campaignctl.services.jobs import JobHandler
 from campaignctl.services.letter_replay import LetterReplay
 from campaignctl.services.reaggregation import ReaggregationHandler
+from campaignctl.services.rederivation import RederiveHandler
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
@@ -37,4 +38,5 @@ def job_handlers(app: "App") -> dict[JobKind, JobHandler]:
             retention_days=app.settings.events.retention_days,
         ),
         JobKind.FETCH: FetchHandler(app.metadata, app.fetcher, app.clock),
+        JobKind.REDERIVE: RederiveHandler(app.metadata, app.fetcher, applied),
     }

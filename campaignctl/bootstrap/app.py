@@ -13,6 +13,7 @@ from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.conflicts import ConflictService
+from campaignctl.services.conversions import ConversionService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.erasure import ErasureService
 from campaignctl.services.event_erasure import EventErasureService
@@ -87,6 +88,7 @@ class App:
     jobs: JobService
     reaggregation: ReaggregationService
     accounts: AccountService
+    conversions: ConversionService
     fetching: FetchService
     fetcher: AccountFetcher
     platform_tally: PlatformTally

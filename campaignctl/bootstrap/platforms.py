@@ -8,10 +8,15 @@ from campaignctl.adapters.ad_platforms.lazily import LazyPlatforms
 from campaignctl.domain.platforms import Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from campaignctl.adapters.ad_platforms.client import Surroundings
+    from campaignctl.adapters.ad_platforms.definitions import Configured
     from campaignctl.config import Settings
+    from campaignctl.domain.conversions import Definition
     from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, PlatformWatch
     from campaignctl.ports.clock import Clock
+    from campaignctl.services.conversions import Vocabularies
 
 
 def ad_platforms(
@@ -78,18 +83,53 @@ def ad_platforms(
     return LazyPlatforms(clients)
 
 
-def definition_actions(settings: "Settings") -> Callable[[str], tuple[str, ...] | None]:
-    """Tells what a version of a definition of conversions adds up, as far as it is known here."""
+def definition_actions(
+    settings: "Settings", chosen: Callable[[str], tuple[str, ...] | None]
+) -> Callable[[str], tuple[str, ...] | None]:
+    """Tells what a version of a definition of conversions adds up, as far as it is known.
+
+    ``chosen`` knows those that were chosen for accounts.
+    """
 
     def told(version: str) -> tuple[str, ...] | None:
         from campaignctl.adapters.ad_platforms.definitions import actions_of
 
-        sections = {
-            Platform.META: settings.meta,
-            Platform.GOOGLE: settings.google,
-            Platform.LINKEDIN: settings.linkedin,
-            Platform.TIKTOK: settings.tiktok,
-        }
-        return actions_of(version, {name.value: one.conversion_actions for name, one in sections.items()})
+        lists = {platform.value: names for platform, names in _configured_lists(settings).items()}
+        return actions_of(version, lists) or chosen(version)
 
     return told
+
+
+class _LazyVocabularies:
+    """``Vocabularies`` whose module is read when it is needed: most processes never ask."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._lists = _configured_lists(settings)
+
+    def _configured(self) -> "Configured":
+        from campaignctl.adapters.ad_platforms.definitions import Configured
+
+        return Configured(self._lists)
+
+    def chosen(self, platform: Platform, actions: "Sequence[str]", /) -> "Definition":
+        return self._configured().chosen(platform, actions)
+
+    def known(self, platform: Platform, /) -> tuple[str, ...] | None:
+        return self._configured().known(platform)
+
+    def is_configured(self, platform: Platform, /) -> bool:
+        return self._configured().is_configured(platform)
+
+
+def vocabularies(settings: "Settings") -> "Vocabularies":
+    """What the platforms call conversions, with the lists that are configured."""
+    return _LazyVocabularies(settings)
+
+
+def _configured_lists(settings: "Settings") -> "dict[Platform, tuple[str, ...]]":
+    return {
+        Platform.META: tuple(settings.meta.conversion_actions),
+        Platform.GOOGLE: tuple(settings.google.conversion_actions),
+        Platform.LINKEDIN: tuple(settings.linkedin.conversion_actions),
+        Platform.TIKTOK: tuple(settings.tiktok.conversion_actions),
+    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.bootstrap.app import App, check_schema, limits_of, topics_of
 from campaignctl.bootstrap.keys import jwt_key_of
-from campaignctl.bootstrap.platforms import definition_actions
+from campaignctl.bootstrap.platforms import definition_actions, vocabularies
 from campaignctl.bootstrap.stores import Stores
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.access import AccessService
@@ -15,6 +15,7 @@ from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.audit import AuditService
 from campaignctl.services.campaigns import CampaignService
 from campaignctl.services.conflicts import ConflictService
+from campaignctl.services.conversions import ConversionService
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.erasure import ErasureService, LogRetention
 from campaignctl.services.event_erasure import EventErasureService
@@ -126,6 +127,7 @@ def build_app(
         jobs=jobs,
         reaggregation=ReaggregationService(campaigns, jobs, clock, retention_days=events.retention_days),
         accounts=accounts,
+        conversions=ConversionService(metadata, accounts, jobs, vocabularies(settings)),
         fetching=FetchService(metadata, jobs),
         fetcher=AccountFetcher(
             metadata,
@@ -153,7 +155,12 @@ def build_app(
         freshness=FreshnessService(analytics, analytics, metadata, clock),
         reconciliation=ReconciliationService(analytics, analytics, metadata, cache, clock, rules=rules),
         explanation=ExplanationService(
-            analytics, metadata, cache, clock, rules=rules, definition_actions=definition_actions(settings)
+            analytics,
+            metadata,
+            cache,
+            clock,
+            rules=rules,
+            definition_actions=definition_actions(settings, metadata.actions_of_definition),
         ),
         pacing=PacingService(campaigns, insights, clock),
         unmapped=UnmappedService(analytics, metadata),

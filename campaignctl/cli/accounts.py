@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import ask, confirm, examples, invocation_of, is_interactive, new_app, prints_no_data
+from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.cli.known_ids import account_ids
 from campaignctl.errors import FieldError, InvalidInput
 
@@ -187,6 +188,48 @@ def unmapped(
         out.note("hint: claim one with campaignctl campaigns create|update --link PLATFORM/ACCOUNT/ID")
 
 
+@app.command(
+    epilog=examples(
+        "campaignctl accounts conversions 3",
+        "campaignctl accounts conversions 3 --action omni_purchase --action lead --wait",
+        "campaignctl accounts conversions 3 --default",
+    )
+    + "\n\n\b\nA choice holds from now on, and a job applies it to what was fetched: from the platform's\n"
+    "kept answers (fetch.keep_answers_days), without asking the platform."
+)
+def conversions(
+    context: typer.Context,
+    account: Id,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="The platform's name of what counts; repeat, or separate by commas."),
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="Back to what is configured, else to the platform's default.")
+    ] = False,
+    wait: Wait = None,
+    timeout: Timeout = None,
+) -> None:
+    """Show what counts as a conversion in an account, or choose it."""
+    if action and default:
+        raise InvalidInput([FieldError("--default", "cannot stand beside --action")], code="usage")
+    path = f"{PATH}/{account}/conversions"
+    invocation = invocation_of(context)
+    from campaignctl.cli.connection import connect
+
+    with connect(invocation) as connection:
+        if not action and not default:
+            body = connection.api.get(path).content
+            invocation.out().answer(body, _counted, items=None)
+            return
+        names = [name.strip() for given in action or () for name in given.split(",") if name.strip()]
+        if action and not names:
+            raise InvalidInput([FieldError("--action", "must name something")], code="usage")
+        follow(
+            invocation, connection, connection.api.put(path, {"actions": names}).content, wait=wait, timeout_s=timeout
+        )
+
+
 @app.command("rotate-keys", epilog=examples("campaignctl accounts rotate-keys"))
 def rotate_keys(context: typer.Context) -> None:
     """Encrypt all credentials with the current secrets.key; for the operator of the machine."""
@@ -265,6 +308,21 @@ def _one(body: Any) -> "Table":
     from campaignctl.cli.tables import of_one
 
     return of_one(_flat(body) if "credentials" in body else body)
+
+
+def _counted(body: Any) -> "Table":
+    from campaignctl.cli.tables import of_one
+
+    chosen = [f"{one['chosen_at']}: {one['definition']}{'' if one['own'] else ' (default)'}" for one in body["history"]]
+    known = body["known"]
+    return of_one(
+        body
+        | {
+            "actions": ", ".join(body["actions"]),
+            "known": None if known is None else ", ".join(known),
+            "history": "; ".join(chosen) or None,
+        }
+    )
 
 
 def _verified(body: Any) -> "Table":

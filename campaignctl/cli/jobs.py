@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = new_app("List, show, await and cancel jobs.")
 
 Id = Annotated[int, typer.Argument(autocompletion=job_ids, metavar="JOB", min=1, help="The job's number.")]
-_KINDS = words("fetch", "reaggregate", "replay", "erase", "erase_events")
+_KINDS = words("fetch", "rederive", "reaggregate", "replay", "erase", "erase_events")
 _STATUSES = words("queued", "running", "succeeded", "partial", "failed", "cancelled")
 
 
@@ -28,7 +28,9 @@ def list_(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(metavar="K", help="fetch, reaggregate, replay, erase or erase_events.", autocompletion=_KINDS),
+        typer.Option(
+            metavar="K", help="fetch, rederive, reaggregate, replay, erase or erase_events.", autocompletion=_KINDS
+        ),
     ] = None,
     status: Annotated[
         str | None,

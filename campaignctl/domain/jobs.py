@@ -11,6 +11,8 @@ class JobKind(StrEnum):
 
     FETCH = "fetch"
     """Get reports from the platforms."""
+    REDERIVE = "rederive"
+    """Apply an account's definition of conversions to what was fetched."""
     REAGGREGATE = "reaggregate"
     """Make a campaign's rollup equal its raw records again."""
     REPLAY = "replay"

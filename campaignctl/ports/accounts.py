@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from campaignctl.domain.accounts import AccountDraft, PlatformAccount
+from campaignctl.domain.conversions import ChosenDefinition, Definition
 from campaignctl.domain.reports import Breakdown
 
 
@@ -93,6 +94,18 @@ class AccountStore(Protocol):
 
     def claimed_natives(self, organization_id: int, platform: str, key: str, /) -> list[ClaimedNative]:
         """The native campaigns of the account that campaigns of the organization claim, on whatever days."""
+        ...
+
+    def chosen_definitions(self, account_id: int, limit: int, /) -> list[ChosenDefinition]:
+        """What was chosen as a conversion in the account, the latest first: that one holds."""
+        ...
+
+    def choose_definition(self, account_id: int, definition: Definition, /, *, is_own: bool) -> None:
+        """Let this hold from now on."""
+        ...
+
+    def actions_of_definition(self, version: str, /) -> tuple[str, ...] | None:
+        """What a version adds up that was ever chosen for some account."""
         ...
 
     def watched_accounts(self) -> list[AccountWatch]:

@@ -161,7 +161,11 @@ class AccountService:
             )
         credentials = self._vault.open(kept.sealed, _owner(account))
         return AccountAccess(
-            account.platform.value, account.account_id, credentials, organization_id=account.organization_id
+            account.platform.value,
+            account.account_id,
+            credentials,
+            conversion_actions=own_actions(self._metadata, account.id),
+            organization_id=account.organization_id,
         )
 
     def keep_credentials(self, access: AccountAccess) -> None:
@@ -205,6 +209,12 @@ class AccountService:
         if draft.credentials is None:
             return None
         return self._vault.seal(draft.credentials, (organization_id, draft.platform.value, draft.key))
+
+
+def own_actions(accounts: AccountStore, account_id: int) -> tuple[str, ...]:
+    """What counts as a conversion in the account by its own list; none where it has none."""
+    latest = accounts.chosen_definitions(account_id, 1)
+    return latest[0].definition.actions if latest and latest[0].is_own else ()
 
 
 def _owner(account: PlatformAccount) -> tuple[int, str, str]:

@@ -28,6 +28,14 @@ class AppliedWait:
             if context.state["incarnation"] != self._incarnation():  # made anew: what it was waited for is gone
                 context.checkpoint(state=self._ends())
 
+    def catch_up(self, context: JobContext) -> None:
+        """Return when the group has committed up to where the log ends now; keeps no state."""
+        ends = self._ends()
+        while not self._is_applied(ends):
+            context.pause(_LOOK_EVERY_S)
+            if ends["incarnation"] != self._incarnation():
+                ends = self._ends()
+
     def _ends(self) -> dict[str, object]:
         ends = {str(partition): kept.end for partition, kept in self._event_log.watermarks(self._topic).items()}
         return {"incarnation": self._incarnation(), "ends": ends}

@@ -1,7 +1,8 @@
 """Fetching one account's reports: what is asked for, by whose leave, and window after window until all are complete."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -25,9 +26,10 @@ from campaignctl.ports.ad_platforms import (
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, Position
 from campaignctl.ports.reports import ReportStore
+from campaignctl.services.accounts import own_actions
 from campaignctl.services.jobs import JobContext
 from campaignctl.services.positions import Positions
-from campaignctl.services.report_windows import FetchedAccount, WindowFetcher, WindowOutcome, window_place
+from campaignctl.services.report_windows import FetchedAccount, KeptWindow, WindowFetcher, WindowOutcome, window_place
 
 logger = logging.getLogger(__name__)
 
@@ -158,10 +160,38 @@ class AccountFetcher:
         finally:
             self._metadata.hold_account(account.id, owner, 0.0)
 
+    @contextmanager
+    def alone_with(self, account: PlatformAccount, context: JobContext) -> Iterator[FetchedAccount]:
+        """The account for the length of a ``with``, while nobody fetches it: without credentials, to ask nothing."""
+        owner = f"job {context.job.id}"
+        self._hold(account, owner, context)
+        try:
+            access = AccountAccess(
+                account.platform.value,
+                account.account_id,
+                {},
+                conversion_actions=own_actions(self._metadata, account.id),
+                organization_id=account.organization_id,
+            )
+            yield FetchedAccount(account, access, _reported(account), self._platforms[account.platform])
+        finally:
+            self._metadata.hold_account(account.id, owner, 0.0)
+
+    def derive(
+        self, of: FetchedAccount, account: PlatformAccount, window: KeptWindow, context: JobContext
+    ) -> WindowOutcome:
+        """Make a window's slices again from its kept answers (``WindowFetcher.derive``)."""
+        self._hold(account, f"job {context.job.id}", context)
+        return self._fetcher(context).derive(of, window)
+
     def _window(self, of: FetchedAccount, window: ReportRequest, context: JobContext) -> WindowOutcome | None:
         if self._is_fetched(of, window, context.job.created_at):
             return None
-        fetcher = WindowFetcher(
+        fetcher = self._fetcher(context)
+        return self._patiently(lambda: fetcher.fetch(of, window, context.job.id), context)
+
+    def _fetcher(self, context: JobContext) -> WindowFetcher:
+        return WindowFetcher(
             self._metadata,
             self._reports,
             self._event_log,
@@ -171,7 +201,6 @@ class AccountFetcher:
             checkpoint=context.checkpoint,
             watch=self._watch,
         )
-        return self._patiently(lambda: fetcher.fetch(of, window, context.job.id), context)
 
     def _hold(self, account: PlatformAccount, owner: str, context: JobContext) -> None:
         while not self._metadata.hold_account(account.id, owner, _HOLD_S):
@@ -190,9 +219,7 @@ class AccountFetcher:
                 account_id=account.account_id,
                 hint=f"set it: campaignctl accounts update {account.id} --currency USD",
             )
-        zone = "UTC" if account.platform is Platform.LINKEDIN else account.timezone
-        reported = ReportedAccount(account.organization_id, account.platform, account.key, account.currency, zone)
-        return FetchedAccount(account, access, reported, client)
+        return FetchedAccount(account, access, _reported(account), client)
 
     def _with_facts(self, account: PlatformAccount, client: AdPlatform, access: AccountAccess) -> PlatformAccount:
         try:
@@ -247,3 +274,8 @@ class AccountFetcher:
                 logger.info("%s: waits %.0f s: %s", error.platform, error.retry_after_s, error.message)
                 context.pause(error.retry_after_s)
                 self._watch.waited(error.platform, WaitReason.QUOTA, error.retry_after_s)
+
+
+def _reported(account: PlatformAccount) -> ReportedAccount:
+    zone = "UTC" if account.platform is Platform.LINKEDIN else account.timezone
+    return ReportedAccount(account.organization_id, account.platform, account.key, account.currency, zone)

@@ -11,7 +11,7 @@ Every step bears repetition: a process that dies anywhere is followed by one tha
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from campaignctl.domain.accounts import PlatformAccount
@@ -49,6 +49,17 @@ class WindowOutcome:
     rows: int
     changed: int
     """Slices that differ from what stood before, vanished ones among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWindow:
+    """A window that was fetched, with its answers."""
+
+    place: FetchWindow
+    job_id: int
+    pages: tuple[KeptPage, ...]
+    days: frozenset[date]
+    """Of which it has the newest answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,41 @@ class WindowFetcher:
         self._pages.complete_window(place, job_id, min(started_at, kept[0].fetched_at))
         return outcome
 
+    def derive(self, of: FetchedAccount, window: KeptWindow) -> WindowOutcome:
+        """Make the slices of the window's days again, as the account's conversions are counted now; asks nobody.
+
+        Only what is different is produced, and nothing in the place of what was fetched later.
+        """
+        place = window.place
+        asked = ReportRequest(
+            place.level,
+            place.breakdown,
+            date.fromisoformat(place.first_day),
+            date.fromisoformat(place.last_day),
+            None,
+        )
+        key = AccountKey(of.account.organization_id, of.account.platform.value, of.account.key)
+        fetched_us = _microseconds(window.pages[-1].fetched_at)
+        counter = _Counter()
+        with ReportSpool() as spool:
+            raws = (self._pages.raw_page(place, window.job_id, page.number) for page in window.pages)
+            for rows in of.client.read(of.access, asked, raws):
+                self._checkpoint()
+                spool.add(row for row in rows if row.day in window.days)
+            standing = self._reports.standing_slices(key, place.level, place.breakdown, asked.first, asked.last)
+            level, definition = LinkLevel(place.level), of.client.definition(of.access)
+
+            def changed() -> Iterator[ReportSlice]:
+                for (native_id, day), figures in spool.slices():
+                    stood = standing.get((native_id, day))
+                    one = ReportSlice(level, native_id, day, place.breakdown, fetched_us, definition, figures)
+                    if _differs(of.reported, one, stood) and (stood is None or stood.fetched_us <= fetched_us):
+                        counter.changed += 1
+                        yield one
+
+            self._landed(self._produce(of.reported, changed(), ()))
+            return WindowOutcome(spool.count, counter.changed)
+
     def _read_on(
         self, of: FetchedAccount, window: ReportRequest, place: FetchWindow, job_id: int, kept: list[KeptPage]
     ) -> list[KeptPage]:
@@ -119,7 +165,7 @@ class WindowFetcher:
     def _publish(
         self, of: FetchedAccount, window: ReportRequest, spool: ReportSpool, fetched_at: datetime
     ) -> WindowOutcome:
-        fetched_us = int(fetched_at.timestamp() * 1_000_000)
+        fetched_us = _microseconds(fetched_at)
         key = AccountKey(of.account.organization_id, of.account.platform.value, of.account.key)
         standing = dict(self._reports.standing_slices(key, window.level, window.breakdown, window.first, window.last))
         level, definition = LinkLevel(window.level), of.client.definition(of.access)
@@ -172,6 +218,10 @@ def window_place(account_id: int, window: ReportRequest) -> FetchWindow:
     return FetchWindow(
         account_id, window.level, window.breakdown, window.first.isoformat(), window.last.isoformat(), scope
     )
+
+
+def _microseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1_000_000)
 
 
 def _differs(reported: ReportedAccount, one: ReportSlice, stood: StandingSlice | None) -> bool:

@@ -4,12 +4,22 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from campaignctl.domain.accounts import PlatformAccount, account_draft
+from campaignctl.domain.conversions import conversion_actions
 from campaignctl.domain.users import Role
 from campaignctl.services.accounts import Verification
+from campaignctl.services.conversions import AccountConversions
 from server.dependencies import Call
 from server.operations import Answer, Body, Operation, Param, serves
 from server.paging import CURSOR, LIMIT, LINK_HEADER, answer_page, limit_of
-from server.schemas.accounts import AccountIn, AccountOut, AccountPage, VerificationOut
+from server.routes.jobs import JOB_ACCEPTED, job_accepted
+from server.schemas.accounts import (
+    AccountIn,
+    AccountOut,
+    AccountPage,
+    ConversionsIn,
+    ConversionsOut,
+    VerificationOut,
+)
 
 router = APIRouter(prefix="/api/v1/accounts")
 
@@ -191,4 +201,89 @@ def _verified(found: Verification) -> dict[str, object]:
         "missing_permissions": found.missing_permissions,
         "message": found.message or None,
         "account": _shown(found.account),
+    }
+
+
+@serves(
+    router,
+    Operation(
+        "GET",
+        "/{account_id}/conversions",
+        id="getConversions",
+        tag="accounts",
+        summary="Show what counts as a conversion in an account",
+        params=(ACCOUNT_ID,),
+        answers={
+            200: Answer(
+                "The definition that holds, and what was chosen before.",
+                {"application/json": ConversionsOut},
+                example={
+                    "account_id": 3,
+                    "platform": "meta",
+                    "definition": "meta-list-3f0a9c1d2b4e",
+                    "actions": ["lead", "omni_purchase"],
+                    "origin": "account",
+                    "known": None,
+                    "history": [
+                        {
+                            "definition": "meta-list-3f0a9c1d2b4e",
+                            "actions": ["lead", "omni_purchase"],
+                            "own": True,
+                            "chosen_at": "2026-11-02T09:00:00Z",
+                        }
+                    ],
+                },
+            )
+        },
+        problems=(404,),
+    ),
+)
+def show_conversions(call: Call) -> Response:
+    return call.answer(_conversions(call.app.conversions.of(call.id_in_path("account_id"), call.actor)))
+
+
+@serves(
+    router,
+    Operation(
+        "PUT",
+        "/{account_id}/conversions",
+        id="replaceConversions",
+        tag="accounts",
+        summary="Choose what counts as a conversion in an account",
+        description=(
+            "Of two names of which one contains the other only the containing one counts. It holds from now on; the "
+            "job applies it to what was fetched, from the platform's kept answers and without asking the platform. Its "
+            "result: `definition`, `first_day` and `last_day` of the kept answers, `windows`, `rows` and "
+            "`slices_changed`. Running it again changes nothing."
+        ),
+        params=(ACCOUNT_ID,),
+        body=Body({"application/json": ConversionsIn}, example={"actions": ["lead", "omni_purchase"]}),
+        answers={202: JOB_ACCEPTED},
+        problems=(404,),
+    ),
+)
+def replace_conversions(call: Call) -> Response:
+    account = call.app.accounts.get(call.id_in_path("account_id"), call.actor)
+    call.actor.require(Role.OPERATOR)
+    actions = conversion_actions(call.json())
+    return job_accepted(call, call.app.conversions.replace(account.id, actions, call.actor))
+
+
+def _conversions(found: AccountConversions) -> dict[str, object]:
+    return {
+        "account_id": found.account.id,
+        "platform": found.account.platform,
+        "definition": found.definition.version,
+        "actions": found.definition.actions,
+        "origin": found.origin,
+        "known": found.known,
+        "history": [
+            {
+                "definition": one.definition.version,
+                "actions": one.definition.actions,
+                "own": one.is_own,
+                "chosen_at": one.chosen_at,
+            }
+            for one in found.history
+        ],
     }

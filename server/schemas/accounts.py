@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from campaignctl.domain.conversions import MOST_ACTIONS, DefinitionOrigin
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.accounts import AccountState
 from server.schemas.fields import In
@@ -58,3 +59,29 @@ class VerificationOut(BaseModel):
     missing_permissions: list[str] = Field(description="In the platform's words.")
     message: str | None
     account: AccountOut
+
+
+class ConversionsIn(In):
+    actions: list[str] = Field(
+        max_length=MOST_ACTIONS,
+        description="The platform's names of what counts; empty for what is configured, else the platform's default.",
+    )
+
+
+class ChosenConversionsOut(BaseModel):
+    definition: str
+    actions: list[str]
+    own: bool = Field(description="False: the choice was to have what is configured; this is what it was then.")
+    chosen_at: datetime
+
+
+class ConversionsOut(BaseModel):
+    account_id: int
+    platform: Platform
+    definition: str = Field(description="The version; it stands with every figure that was counted by it.")
+    actions: list[str] = Field(description="The names that add up: none of them contains another.")
+    origin: DefinitionOrigin
+    known: list[str] | None = Field(
+        description="All names that the platform has; null where its own objects give more of them."
+    )
+    history: list[ChosenConversionsOut] = Field(description="What was chosen, the latest first; at most 20.")

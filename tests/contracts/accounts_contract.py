@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from campaignctl.domain.accounts import AccountDraft
+from campaignctl.domain.conversions import ChosenDefinition, Definition
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown
 from campaignctl.errors import NotFound
@@ -118,6 +119,26 @@ class AccountsContract:
         used = AccountWatch(claimed.id, "linkedin", True, connected, ends, late)
         assert metadata.watched_accounts() == [new, used]
         assert harness.open().watched_accounts() == [new, used]
+
+    def test_what_counts_as_a_conversion_is_what_was_chosen_last(
+        self, harness: Harness, metadata: MetadataStore, account_id: int
+    ) -> None:
+        assert metadata.chosen_definitions(account_id, 5) == []
+        assert metadata.actions_of_definition("meta-list-1") is None
+        own, default = Definition("meta-list-1", ("lead", "käufe")), Definition("meta-1", ("a",))
+        metadata.choose_definition(account_id, own, is_own=True)
+        first = ChosenDefinition(own, True, harness.clock.now())
+        assert harness.open().chosen_definitions(account_id, 5) == [first]
+        metadata.choose_definition(account_id, default, is_own=False)
+        second = ChosenDefinition(default, False, harness.clock.now())
+        assert metadata.chosen_definitions(account_id, 5) == [second, first]
+        assert metadata.chosen_definitions(account_id, 1) == [second]
+        assert metadata.chosen_definitions(account_id + 1, 5) == []
+        stores = [metadata, harness.open()]
+        at_once([lambda s=store: s.choose_definition(account_id, own, is_own=True) for store in stores * 3])
+        assert len(metadata.chosen_definitions(account_id, 20)) == 8
+        assert metadata.remove_account(account_id)
+        assert metadata.actions_of_definition("meta-list-1") == ("lead", "käufe")
 
     def test_a_due_account_is_claimed_by_one(
         self, harness: Harness, metadata: MetadataStore, organization: int, account_id: int

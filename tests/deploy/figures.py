@@ -24,7 +24,7 @@ def told() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     WorkerMetrics(registry)
     JobMetrics(registry)
-    registry.register(_platform_figures())
+    registry.register(platform_figures())
     report = HealthReport(Status.OK, {"metadata": Verdict(Status.OK, 1.0)})
     served = HttpMetrics(lambda: report)._registry
     always = CollectorRegistry()
@@ -39,7 +39,7 @@ def told() -> dict[str, set[str]]:
     return found
 
 
-def _platform_figures() -> PlatformFigures:
+def platform_figures() -> PlatformFigures:
     """Of one account, so that the figures of accounts have their labels."""
     clock = SystemClock()
     figures = PlatformFigures(PlatformTally().totals, clock, fetched_every=timedelta(minutes=30))

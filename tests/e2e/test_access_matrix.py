@@ -53,6 +53,8 @@ LEAST_ROLE = {
     "replaceAccount": "operator",
     "removeAccount": "operator",
     "verifyAccount": "operator",
+    "getConversions": "viewer",
+    "replaceConversions": "operator",
     "fetchReports": "operator",
     "listJobs": "viewer",
     "getJob": "viewer",

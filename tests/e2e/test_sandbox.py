@@ -52,19 +52,25 @@ def place() -> Iterator[dict[str, Any]]:
         yield told
 
 
-@pytest.fixture
-def rest(place: dict[str, Any], tmp_path: Path) -> Iterator[Rest]:
+@contextmanager
+def opened(place: dict[str, Any], directory: Path) -> Iterator[Rest]:
     """Stores of their own, configured by what the sandbox printed, with a worker and jobs."""
     sections: dict[str, dict[str, str]] = defaultdict(dict)
     for name, value in place["environment"].items():
         section, _, key = name.removeprefix("CA_").lower().partition("_")
         sections[section][key] = value
     with (
-        open_app(Settings(data_dir=tmp_path, **sections), create=True) as app,  # type: ignore[arg-type]
+        open_app(Settings(data_dir=directory, **sections), create=True) as app,  # type: ignore[arg-type]
         TestClient(create_app(app, operator_token=OPERATOR_TOKEN)) as client,
         working(app),
     ):
         yield Rest(app, client)
+
+
+@pytest.fixture
+def rest(place: dict[str, Any], tmp_path: Path) -> Iterator[Rest]:
+    with opened(place, tmp_path) as made:
+        yield made
 
 
 def fetched(user: User, campaign: int) -> dict[str, Any]:

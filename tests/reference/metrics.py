@@ -8,6 +8,7 @@ from prometheus_client.core import Metric
 from campaignctl.exposition import Told
 from campaignctl.services.health import HealthReport, Status, Verdict
 from server.metrics import HttpMetrics
+from tests.deploy.figures import platform_figures
 from tests.reference.markdown import MADE, cell, table
 from worker.jobs import JobMetrics
 from worker.metrics import WorkerMetrics
@@ -16,7 +17,7 @@ _BEFORE = """
 # Metrics
 
 Prometheus text at `/metrics`, on the API's port and, with `--metrics-port`, on a port of its own, also of `work`; who may
-read it is told [in operations](../operations.md#figures). No label is ever a campaign, a user or a path. The usual
+read it is told [in operations](../operations.md#figures). No label is ever a campaign, a user or a path; an account's is its number here. The usual
 figures of a Python process (`process_`, `python_`) stand beside these. Rules for alerts and a dashboard are in
 `deploy/prometheus` and `deploy/grafana`; what each alert means is [in the runbooks](../runbooks/README.md).
 """
@@ -29,6 +30,7 @@ def page() -> str:
     told.register(Told(lambda: report))
     WorkerMetrics(worked)
     JobMetrics(worked)
+    worked.register(platform_figures())
     lines = [MADE, *_BEFORE.splitlines(), ""]
     for heading, registry in (("Every process", told), ("The API", served), ("The worker", worked)):
         lines += [f"## {heading}", "", *_table(registry), ""]
@@ -44,5 +46,5 @@ def _row(registry: CollectorRegistry, family: Metric) -> tuple[str, str, str, st
     name = f"{family.name}_total" if family.type == "counter" else family.name
     collector = registry._names_to_collectors.get(name)
     declared = getattr(collector, "_labelnames", None)
-    labels = declared if declared is not None else sorted({label for one in family.samples for label in one.labels})
+    labels = declared if declared is not None else dict.fromkeys(name for one in family.samples for name in one.labels)
     return f"`{name}`", family.type, ", ".join(f"`{label}`" for label in labels), cell(family.documentation)

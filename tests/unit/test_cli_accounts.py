@@ -169,3 +169,49 @@ def test_the_end_of_a_fetch_is_the_exit_code(status: str, code: int) -> None:
 
     ran, requests = asked("fetch", "--campaign", "42", "--wait", answer=answer)
     assert (ran, json.loads(requests[0].body), requests[1].path) == (code, {}, "/api/v1/jobs/7")
+
+
+CONVERSIONS = {
+    "account_id": 3,
+    "platform": "linkedin",
+    "definition": "linkedin-list-1",
+    "actions": ["oneClickLeads"],
+    "origin": "account",
+    "known": ["externalWebsiteConversions", "oneClickLeads"],
+    "history": [
+        {
+            "definition": "linkedin-list-1",
+            "actions": ["oneClickLeads"],
+            "own": True,
+            "chosen_at": "2026-11-02T09:00:00Z",
+        }
+    ],
+}
+
+
+def test_what_counts_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, requests = asked("accounts", "conversions", "3", answer=lambda _: ok(CONVERSIONS))
+    assert code == 0
+    assert [(one.method, one.path) for one in requests] == [("GET", f"{PATH}/3/conversions")]
+    shown = capsys.readouterr().out
+    assert "externalWebsiteConversions, oneClickLeads" in shown
+    assert "2026-11-02T09:00:00Z: linkedin-list-1" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "actions"),
+    [
+        (["--action", "lead", "--action", "a, b"], ["lead", "a", "b"]),
+        (["--default"], []),
+    ],
+)
+def test_what_counts_is_chosen(flags: list[str], actions: list[str]) -> None:
+    code, requests = asked("accounts", "conversions", "3", *flags, answer=lambda _: (202, {}, json.dumps(JOB).encode()))
+    assert code == 0
+    assert [(one.method, one.path) for one in requests] == [("PUT", f"{PATH}/3/conversions")]
+    assert json.loads(requests[0].body) == {"actions": actions}
+
+
+@pytest.mark.parametrize("flags", [["--action", "lead", "--default"], ["--action", " , "]])
+def test_a_choice_that_is_none_is_a_slip(flags: list[str]) -> None:
+    assert asked("accounts", "conversions", "3", *flags) == (2, [])

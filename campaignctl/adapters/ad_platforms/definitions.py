@@ -11,17 +11,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from campaignctl.domain.conversions import Definition
+from campaignctl.domain.platforms import Platform
 from campaignctl.errors import ConfigurationError, PlatformRejected
 from campaignctl.ports.ad_platforms import AccountAccess
 
 _DIGEST_BYTES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    version: str
-    actions: tuple[str, ...]
-    """Names that add up: none of them contains another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +147,7 @@ TIKTOK = Vocabulary(
 def actions_of(version: str, configured: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
     """The names that a version of a definition adds up: a platform's default, or the list configured for it.
 
-    None for the lists of single accounts and for what was configured before: a version is told apart by its list, and
-    the list is not kept with it.
+    None for the lists of single accounts, which the metadata store keeps, and for what was configured before.
     """
     for vocabulary in (META, GOOGLE, LINKEDIN, TIKTOK):
         if version == vocabulary.default.version:
@@ -162,3 +156,29 @@ def actions_of(version: str, configured: Mapping[str, Sequence[str]]) -> tuple[s
             chosen = Definitions(vocabulary, configured.get(vocabulary.platform, ())).general
             return chosen.actions if chosen.version == version else None
     return None
+
+
+VOCABULARIES: Mapping[Platform, Vocabulary] = {
+    Platform.META: META,
+    Platform.GOOGLE: GOOGLE,
+    Platform.LINKEDIN: LINKEDIN,
+    Platform.TIKTOK: TIKTOK,
+}
+
+
+class Configured:
+    """``services.conversions.Vocabularies``, with the lists that are configured for the platforms."""
+
+    def __init__(self, lists: Mapping[Platform, Sequence[str]]) -> None:
+        self._lists = lists
+
+    def chosen(self, platform: Platform, actions: Sequence[str], /) -> Definition:
+        vocabulary = VOCABULARIES[platform]
+        return vocabulary.chosen(actions) if actions else Definitions(vocabulary, self._lists[platform]).general
+
+    def known(self, platform: Platform, /) -> tuple[str, ...] | None:
+        known = VOCABULARIES[platform].known
+        return None if known is None else tuple(sorted(known))
+
+    def is_configured(self, platform: Platform, /) -> bool:
+        return bool(self._lists[platform])

@@ -27,7 +27,7 @@ from campaignctl.adapters.ad_platforms.client import (
     shared_gate_key,
 )
 from campaignctl.adapters.ad_platforms.countries import country_of_criterion
-from campaignctl.adapters.ad_platforms.definitions import Definition, Definitions
+from campaignctl.adapters.ad_platforms.definitions import Definitions
 from campaignctl.adapters.ad_platforms.egress import checked_url
 from campaignctl.adapters.ad_platforms.google_errors import error_in, reaction
 from campaignctl.adapters.ad_platforms.http import Answer, Call, Hold, Retry, TooMuch
@@ -44,6 +44,7 @@ from campaignctl.adapters.ad_platforms.windows import (
     split_days,
 )
 from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.conversions import Definition
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.regions import UNKNOWN_REGION
 from campaignctl.domain.reports import Breakdown, ReportRow

@@ -13,7 +13,7 @@ import msgspec
 
 from campaignctl.adapters.ad_platforms import answers, definitions
 from campaignctl.adapters.ad_platforms.client import Surroundings, checked, failed, rows_again
-from campaignctl.adapters.ad_platforms.definitions import Definition, Definitions
+from campaignctl.adapters.ad_platforms.definitions import Definitions
 from campaignctl.adapters.ad_platforms.http import Call, TooMuch
 from campaignctl.adapters.ad_platforms.linkedin_calls import LinkedInCalls, account_number, digits, listed
 from campaignctl.adapters.ad_platforms.linkedin_errors import READING
@@ -30,6 +30,7 @@ from campaignctl.adapters.ad_platforms.windows import (
     split_days,
 )
 from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.conversions import Definition
 from campaignctl.domain.platforms import Platform, native_key
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformRejected

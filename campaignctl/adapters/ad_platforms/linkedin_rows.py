@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any
 
 from campaignctl.adapters.ad_platforms import answers
-from campaignctl.adapters.ad_platforms.definitions import Definition
 from campaignctl.adapters.ad_platforms.windows import KeyedRow
+from campaignctl.domain.conversions import Definition
 from campaignctl.domain.platforms import Platform, native_key
 from campaignctl.domain.regions import UNKNOWN_REGION
 from campaignctl.domain.reports import Breakdown, ReportRow

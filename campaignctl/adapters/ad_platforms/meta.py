@@ -29,7 +29,7 @@ from campaignctl.adapters.ad_platforms.client import (
     secrets_of,
     shared_gate_key,
 )
-from campaignctl.adapters.ad_platforms.definitions import Definition, Definitions
+from campaignctl.adapters.ad_platforms.definitions import Definitions
 from campaignctl.adapters.ad_platforms.egress import checked_url
 from campaignctl.adapters.ad_platforms.http import Answer, Call, Hold, Retry, TooMuch
 from campaignctl.adapters.ad_platforms.meta_errors import (
@@ -51,6 +51,7 @@ from campaignctl.adapters.ad_platforms.windows import (
     split_days,
 )
 from campaignctl.domain.campaigns import LinkLevel
+from campaignctl.domain.conversions import Definition
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformRejected, PlatformUnavailable

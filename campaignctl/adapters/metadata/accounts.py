@@ -1,11 +1,13 @@
 """Accounts on ad platforms, and the platforms' answers as they came."""
 
+import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from campaignctl.adapters.metadata.database import Row, Tables, Value, from_us, is_id, seconds_to_us, to_us
 from campaignctl.domain.accounts import AccountDraft, PlatformAccount
+from campaignctl.domain.conversions import ChosenDefinition, Definition
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown
 from campaignctl.errors import NotFound
@@ -79,6 +81,35 @@ class AccountTables(Tables):
                 expires_at_us=None if facts.expires_at is None else to_us(facts.expires_at),
                 now_us=self._now_us(),
             )
+
+    def chosen_definitions(self, account_id: int, limit: int, /) -> list[ChosenDefinition]:
+        with self._database.reading() as tx:
+            rows = tx.all("chosen_definitions", account_id=account_id, limit=limit)
+        return [
+            ChosenDefinition(
+                Definition(row["version"], tuple(json.loads(row["actions"]))),
+                bool(row["is_own"]),
+                from_us(row["chosen_at_us"]),
+            )
+            for row in rows
+        ]
+
+    def choose_definition(self, account_id: int, definition: Definition, /, *, is_own: bool) -> None:
+        with self._database.writing() as tx:
+            tx.run("lock_account", account_id=account_id)
+            tx.run(
+                "choose_definition",
+                account_id=account_id,
+                version=definition.version,
+                actions=json.dumps(definition.actions),
+                is_own=int(is_own),
+                now_us=self._now_us(),
+            )
+
+    def actions_of_definition(self, version: str, /) -> tuple[str, ...] | None:
+        with self._database.reading() as tx:
+            row = tx.one("actions_of_definition", version=version)
+        return None if row is None else tuple(json.loads(row["actions"]))
 
     def watched_accounts(self) -> list[AccountWatch]:
         with self._database.reading() as tx:

@@ -146,3 +146,23 @@ DELETE FROM report_pages WHERE fetched_at_us < :before_us;
 -- Those without pages.
 DELETE FROM report_windows
 WHERE started_at_us < :before_us;
+
+-- chosen_definitions
+-- Of an account, the latest first.
+SELECT version, actions, is_own, chosen_at_us FROM account_definitions
+WHERE account_id = :account_id
+ORDER BY number DESC
+LIMIT :limit;
+
+-- choose_definition
+INSERT INTO account_definitions (account_id, number, version, actions, is_own, chosen_at_us)
+SELECT CAST(:account_id AS BIGINT), COALESCE(MAX(number), 0) + 1, CAST(:version AS TEXT), CAST(:actions AS TEXT),
+    CAST(:is_own AS BIGINT), CAST(:now_us AS BIGINT)
+FROM account_definitions WHERE account_id = :account_id;
+
+-- lock_account
+-- So that two choices for an account come one after the other.
+UPDATE platform_accounts SET updated_at_us = updated_at_us WHERE id = :account_id;
+
+-- actions_of_definition
+SELECT actions FROM account_definitions WHERE version = :version LIMIT 1;
