@@ -17,11 +17,13 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from campaignctl import __version__
 from campaignctl.errors import CampaignctlError
 from campaignctl.exposition import serve_metrics
 from server import connection_guard
+from server.direct import Direct
 from server.listening import BACKLOG, bind
 from server.metrics import HttpMetrics
 from server.middleware import Bodies, Envelope, Heads, Limits, Slots
@@ -125,6 +127,7 @@ def create_app(
     limits = limits or Limits()
     figures = HttpMetrics(app.health.report, shared_cache=not app.settings.embedded_cache)
     handled = (CampaignctlError, HttpError, HTTPException, RequestValidationError)
+    routes: list[BaseRoute] = []
     api = FastAPI(
         title="campaignctl",
         version=__version__,
@@ -142,6 +145,7 @@ def create_app(
             Middleware(Heads, limits=limits),
             Middleware(Bodies, limits=limits, metrics=figures),
             Middleware(Slots, limits=limits, metrics=figures),
+            Middleware(Direct, routes=routes, handled=handled),
         ],
     )
     api.state.services = app
@@ -155,6 +159,7 @@ def create_app(
     for module in _ROUTERS:
         # One flat list: looking for a path's methods goes through it, and an included router would hide its routes.
         api.router.routes.extend(module.router.routes)
+    routes.extend(api.router.routes)
     api.openapi = lambda: _document(api)  # type: ignore[method-assign]
     return api
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from campaignctl.domain.users import Role
 from server.audit import audited
 from server.dependencies import Call
+from server.direct import direct
 from server.idempotency import answers_once
 from server.problem import MEDIA_TYPE
 from server.schemas.problems import Problem
@@ -157,7 +158,8 @@ def serves_waiting(
 ) -> Callable[[SyncEndpoint], SyncEndpoint]:
     """Register a blocking endpoint that some requests may reach only after ``wait``, which must not block.
 
-    The others are answered within one visit to a thread: each visit costs as much as a cached answer itself.
+    The others are answered within one visit to a thread: each visit costs as much as a cached answer itself. For the
+    same reason the framework's routing is passed by (``server.direct``).
     """
 
     def register(endpoint: SyncEndpoint) -> SyncEndpoint:
@@ -175,7 +177,7 @@ def serves_waiting(
             await wait(found)
             return await run_in_threadpool(answered, found)
 
-        _add_route(router, operation, serve)
+        _add_route(router, operation, direct(serve))
         return endpoint
 
     return register

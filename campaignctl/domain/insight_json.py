@@ -22,6 +22,12 @@ from campaignctl.domain.periods import Bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_PLACES = {metric: place for place, metric in enumerate(Metric)}
+# Looked up here once: each attribute of a member of an enumeration costs as much as the text of a number.
+_METRICS = tuple((f'"{metric.value}": ', metric.is_count) for metric in Metric)
+_RATIOS = tuple(
+    (f'"{ratio.value}": ', _PLACES[over], _PLACES[under], ratio.of) for ratio in Ratio for over, under in [ratio.parts]
+)
 
 
 def to_json(insights: Insights) -> bytes:
@@ -39,7 +45,7 @@ def to_json(insights: Insights) -> bytes:
         "source": _text(query.source),
         "group_by": _list(map(_text, query.group_by)),
         "rows": _rows(insights.rows, [dimension.member for dimension in query.group_by]),
-        "totals": _object(_sums(insights.totals)),
+        "totals": f"{{{_sums(insights.totals)}}}",
         "comparison": _comparison(insights, [dimension.member for dimension in query.group_by]),
         "next_cursor": "null" if insights.next_cursor is None else _text(insights.next_cursor),
         "freshness": _list(map(_freshness, insights.freshness)),
@@ -51,32 +57,40 @@ def to_json(insights: Insights) -> bytes:
 
 
 def _rows(rows: Sequence[InsightRow], group_members: Sequence[str]) -> str:
-    return _list(_row(row, group_members) for row in rows)
+    """An answer has up to ten thousand of them: what rows share is made into text once."""
+    periods: dict[int, str] = {}
+    groups: dict[tuple[GroupValue, ...], str] = {}
+    shown = []
+    for row in rows:
+        period = periods.get(row.number)
+        if period is None:
+            period = periods[row.number] = _period(row.bucket)
+        group = groups.get(row.group)
+        if group is None:
+            group = groups[row.group] = _group(row.group, group_members)
+        shown.append(f'{{{period}{group}, {_sums(row.sums)}, "source": "{row.source}", "finality": "{row.finality}"}}')
+    return _list(shown)
 
 
-def _row(row: InsightRow, group_members: Sequence[str]) -> str:
-    return _object(
-        {
-            **_period(row.bucket),
-            **{member: _group_value(value) for member, value in zip(group_members, row.group, strict=True)},
-            **_sums(row.sums),
-            "source": f'"{row.source}"',
-            "finality": f'"{row.finality}"',
-        }
-    )
+def _group(group: Sequence[GroupValue], group_members: Sequence[str]) -> str:
+    """Further members of a row, each behind a comma."""
+    values = zip(group_members, group, strict=True)
+    return "".join(f', "{member}": {_group_value(value)}' for member, value in values)
 
 
 def _group_value(value: GroupValue) -> str:
     return str(value) if isinstance(value, int) else _text(value)
 
 
-def _sums(sums: Sums) -> dict[str, str]:
-    members = {metric.value: _metric(metric, sums.metric(metric)) for metric in Metric}
-    return members | {ratio.value: _millionths(sums.ratio(ratio)) for ratio in Ratio}
-
-
-def _metric(metric: Metric, value: int | None) -> str:
-    return str(value) if value is not None and metric.is_count else _millionths(value)
+def _sums(sums: Sums) -> str:
+    """Members: the metrics, then the ratios."""
+    values = sums.in_order()
+    members = [
+        name + (_millionths(value) if value is None or not is_count else str(value))
+        for (name, is_count), value in zip(_METRICS, values, strict=True)
+    ]
+    members += [name + _millionths(of(values[over], values[under])) for name, over, under, of in _RATIOS]
+    return ", ".join(members)
 
 
 def _millionths(value: int | None) -> str:
@@ -93,7 +107,7 @@ def _comparison(insights: Insights, group_members: Sequence[str]) -> str:
             "kind": _text(comparison.kind),
             "start_date": _text(comparison.days.first.isoformat()),
             "end_date": _text(comparison.days.last.isoformat()),
-            "totals": _object(_sums(comparison.totals)),
+            "totals": f"{{{_sums(comparison.totals)}}}",
             "change": _change(insights.totals, comparison.totals),
             "rows": _list(_earlier_row(row, earlier, group_members) for row, earlier in beside),
         }
@@ -103,26 +117,20 @@ def _comparison(insights: Insights, group_members: Sequence[str]) -> str:
 def _earlier_row(row: InsightRow, earlier: EarlierRow | None, group_members: Sequence[str]) -> str:
     if earlier is None:
         return "null"
-    return _object(
-        {
-            **_period(earlier.bucket),
-            **{member: _group_value(value) for member, value in zip(group_members, row.group, strict=True)},
-            **_sums(earlier.sums),
-            "change": _change(row.sums, earlier.sums),
-        }
-    )
+    group = _group(row.group, group_members)
+    return f'{{{_period(earlier.bucket)}{group}, {_sums(earlier.sums)}, "change": {_change(row.sums, earlier.sums)}}}'
 
 
 def _change(sums: Sums, earlier: Sums) -> str:
     return _object({metric.value: _millionths(sums.change_from(earlier, metric)) for metric in Metric})
 
 
-def _period(bucket: Bucket) -> dict[str, str]:
-    return {
-        "period_start": f'"{bucket.start.isoformat()}"',
-        "period_end": f'"{bucket.end.isoformat()}"',
-        "partial": "true" if bucket.partial else "false",
-    }
+def _period(bucket: Bucket) -> str:
+    """The first members of a row."""
+    partial = "true" if bucket.partial else "false"
+    return (
+        f'"period_start": "{bucket.start.isoformat()}", "period_end": "{bucket.end.isoformat()}", "partial": {partial}'
+    )
 
 
 def _freshness(freshness: Freshness) -> str:

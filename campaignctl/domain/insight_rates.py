@@ -1,10 +1,11 @@
 """Converting amounts at stored rates, and telling what was converted and what could not be."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from campaignctl.domain.insights import Warning_
 from campaignctl.domain.money import div_half_even
@@ -41,13 +42,18 @@ class RateTable:
         return self._rates[currency][place]
 
 
-@dataclass(slots=True)
+@dataclass
 class Conversions:
     """Converts amounts and remembers what was needed for it."""
 
-    table: RateTable
+    read: Callable[[], RateTable]
+    """Reads the rates; called once, and only where there is something to convert."""
     _used: dict[str, dict[Decimal, date]] = field(default_factory=dict)
     _missing: dict[str, set[date]] = field(default_factory=dict)
+
+    @cached_property
+    def table(self) -> RateTable:
+        return self.read()
 
     def convert(self, micros: int, currency: str, day: date) -> int | None:
         """Millionths of the base, rounded half to even; None where an amount other than 0 has no rate."""

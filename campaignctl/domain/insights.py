@@ -64,11 +64,8 @@ class Ratio(StrEnum):
         """In millionths, rounded half to even; None where the divisor is not above 0 or a sum is not known."""
         if dividend is None or divisor is None:
             return None
-        over, under, factor = _RATIOS[self]
-        # Brought to millionths both: a count is a million of them for each.
-        dividend = dividend * MILLION if over.is_count else dividend
-        divisor = divisor * MILLION if under.is_count else divisor
-        return ratio_micros(dividend * factor * MILLION, divisor)
+        dividend_scale, divisor_scale = _SCALES[self]
+        return ratio_micros(dividend * dividend_scale, divisor * divisor_scale)
 
 
 _RATIOS = {
@@ -80,6 +77,11 @@ _RATIOS = {
     Ratio.ROAS: (Metric.REVENUE, Metric.SPEND, 1),
 }
 """Dividend, divisor, factor."""
+_SCALES = {
+    ratio: (factor * MILLION * (MILLION if over.is_count else 1), MILLION if under.is_count else 1)
+    for ratio, (over, under, factor) in _RATIOS.items()
+}
+"""What brings both to millionths (a count is a million of them for each), and the ratio too."""
 
 
 class Source(StrEnum):
@@ -197,6 +199,10 @@ class Sums:
                 return self.spend_micros
             case Metric.REVENUE:
                 return self.revenue_micros
+
+    def in_order(self) -> tuple[int | None, ...]:
+        """All of them, in the order of ``Metric``."""
+        return (self.impressions, self.clicks, self.conversions_millionths, self.spend_micros, self.revenue_micros)
 
     def ratio(self, ratio: Ratio) -> int | None:
         """In millionths; see ``Ratio.of``."""

@@ -15,7 +15,7 @@ import numpy as np
 from campaignctl.domain.fields import did_you_mean
 from campaignctl.domain.insight_cells import Cells
 from campaignctl.domain.insight_questions import parse_query
-from campaignctl.domain.insight_rates import Conversions, RateTable
+from campaignctl.domain.insight_rates import Conversions
 from campaignctl.domain.insight_reports import Split, split_of
 from campaignctl.domain.insight_rules import expected_final_at, finality_of, rule_of, source_of, why, why_final
 from campaignctl.domain.insight_sums import UNKNOWN, StoredSums
@@ -122,7 +122,7 @@ class ExplanationService:
             day = timeline_of_days(query.days, query.zone)
             conflicts = self._store.count_conflicts(campaign_id, day, as_of_us(query))
         by_platform = opened.ranges.read(replace(query, group_by=(Dimension.PLATFORM,)))
-        converted = _converted(read.sums, query, metrics, opened.conversions.table)
+        converted = _converted(read.sums, query, metrics, opened.conversions)
         parts = self._parts(campaign_id, metrics, query, scope, opened, by_platform, streamed, reports)
         found = Explanation(
             campaign_id=campaign_id,
@@ -297,10 +297,10 @@ def _amounts(sums: StoredSums, platform: str, metrics: Sequence[Metric], base: s
 
 
 def _converted(
-    sums: StoredSums, query: InsightQuery, metrics: Sequence[Metric], rates: RateTable
+    sums: StoredSums, query: InsightQuery, metrics: Sequence[Metric], made: Conversions
 ) -> tuple[Converted, ...]:
     """The steps of the conversion, made again as the answer makes them."""
-    again, day = Conversions(rates), query.days.first
+    again, day = Conversions(lambda: made.table), query.days.first
     amounts: dict[tuple[Metric, str], int] = {}
     for row in np.flatnonzero(sums.money_day >= 0).tolist():
         currency = str(sums.currency.names[sums.currency.codes[row]])
@@ -308,7 +308,7 @@ def _converted(
             if metric in MONEY:
                 amounts[metric, currency] = amounts.get((metric, currency), 0) + sums.metrics[metric].at(row)
     return tuple(
-        Converted(metric, currency, amount, rates.found(currency, day), again.convert(amount, currency, day))
+        Converted(metric, currency, amount, made.table.found(currency, day), again.convert(amount, currency, day))
         for (metric, currency), amount in sorted(amounts.items())
         if amount
     )

@@ -1,15 +1,19 @@
 """Computing one answer about insights: what is asked of the stores, and what is made of it.
 
 Links are read first, for the native campaigns whose reports may stand in place of the stream. Where nothing was ever
-fetched, one statement answers for the sums, and a second one for the range to compare with.
+fetched, one statement answers for the sums, and a second one for the range to compare with; beside them another looks
+for the newest events.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -32,7 +36,12 @@ from campaignctl.services.insight_reports import Claim, ReportReader
 from campaignctl.services.insight_scope import Scope
 
 CACHE_TTL_S = 300.0
+_READS_BESIDE = 4
 _KEY_VERSION = "insights:v2"
+
+Read: TypeAlias = Callable[[], Mapping[str, int]]
+Begin: TypeAlias = Callable[[Read], Read]
+"""Begins to read; calling what is answered gives what was read, or raises what was raised."""
 
 
 class InsightMetadata(CampaignFactsStore, LinkStore, RateStore, Protocol):
@@ -60,8 +69,8 @@ class Opened:
     conversions: Conversions
     claims: Sequence[Claim]
     """Of all platforms, fetched or not."""
-    freshness: Sequence[Freshness]
-    """Of every platform that is linked or has data."""
+    freshness: Callable[[], Sequence[Freshness]]
+    """Of every platform that is linked or has data; its answer is read meanwhile."""
 
 
 class InsightAnswers:
@@ -82,15 +91,17 @@ class InsightAnswers:
         self._cache = cache
         self._cursors = cursors
         self._rules = rules
+        self._beside = _Beside()
 
     def insights(self, query: InsightQuery, scope: Scope) -> Insights:
         asked = asked_text(query, scope)
         after = self._cursors.decode(query.cursor, asked) if query.cursor is not None else None
-        opened = self.open(query, scope)
-        answer, freshness = opened.ranges, opened.freshness
-        table = answer.table(query)
-        rows, last = table.page(after)
-        known = {one.platform: one for one in freshness}
+        with self._beside.reading() as begin:
+            opened = self.open(query, scope, begin)
+            answer = opened.ranges
+            table = answer.table(query)
+            rows, last = table.page(after)
+            known = {one.platform: one for one in opened.freshness()}
         return Insights(
             query=query,
             rows=tuple(rows),
@@ -101,12 +112,11 @@ class InsightAnswers:
             warnings=tuple(sorted(answer.warnings(query), key=lambda warning: warning.code)),
         )
 
-    def open(self, query: InsightQuery, scope: Scope) -> "Opened":
-        """Make everything ready to read the ranges of an answer."""
-        conversions = Conversions(self._rates(query, scope))
+    def open(self, query: InsightQuery, scope: Scope, begin: Begin | None = None) -> "Opened":
+        """Make everything ready to read the ranges of an answer; ``begin`` reads beside that what its end needs."""
+        conversions = Conversions(lambda: self._rates(query, scope))
         claims = self._reports.claims(scope)
-        freshness = self._freshness(query, scope, claims)
-        fetched = [one.platform for one in freshness if one.last_report_us is not None]
+        fetched, freshness = self._freshness(query, scope, claims, begin or _when_needed)
         of_fetched = [one for one in claims if one.native.platform in fetched]
         ranges = RangeReader(self._store, self._reports, scope, of_fetched, conversions, self._rules.retention_days)
         return Opened(ranges, conversions, claims, freshness)
@@ -121,25 +131,66 @@ class InsightAnswers:
         _, rates = self._metadata.rates_between(scope.organization_id, query.currency, first, query.days.last)
         return RateTable(query.currency, rates, max_age_days)
 
-    def _freshness(self, query: InsightQuery, scope: Scope, claims: Sequence[Claim]) -> list[Freshness]:
-        """Of every platform that is linked or has data: the same for all questions of one zone about the same data."""
+    def _freshness(
+        self, query: InsightQuery, scope: Scope, claims: Sequence[Claim], begin: Begin
+    ) -> "tuple[Collection[str], Callable[[], list[Freshness]]]":
+        """The platforms that anything was fetched of, and the way to the freshness of each that is linked or has data.
+
+        It is the same for all questions of one zone about the same data. The newest events are looked for beside what
+        is done until they are needed: that statement costs half as much as the one for the sums.
+        """
         asked = f"freshness {as_of_us(query)} {query.zone.key} {moment_text(query)} {self._rules}"
         key = cache_key(asked, scope.versions(0))
         kept = self._cache.get(key)
         if kept is not None:
-            return msgspec.json.decode(kept, type=list[Freshness])
+            known = msgspec.json.decode(kept, type=list[Freshness])
+            return [one.platform for one in known if one.last_report_us is not None], lambda: known
+        newest = begin(lambda: self._store.newest_events(query.campaign_ids, as_of_us(query)))
         everywhere = replace(query, platforms=())
-        doubtful = days_in_doubt(query.today)
-        reports = self._reports.read(claims, scope, everywhere, doubtful, by_country=False)
-        newest_us = self._store.newest_events(query.campaign_ids, as_of_us(query))
-        reported: dict[str, list[Reported]] = {}
-        for (campaign, platform), cells in reports.cells.items():
-            last_us = reports.last_fetched_us.get((campaign, platform))
-            reported.setdefault(platform, []).append(Reported(cells, last_us))
-        platforms = sorted(scope.linked_platforms | newest_us.keys())
-        found = freshness_of(platforms, query.today, newest_us, reported, campaigns=len(scope.facts))
-        self._cache.put(key, msgspec.json.encode(found), CACHE_TTL_S)
-        return found
+        reports = self._reports.read(claims, scope, everywhere, days_in_doubt(query.today), by_country=False)
+
+        def found() -> list[Freshness]:
+            newest_us = newest()
+            reported: dict[str, list[Reported]] = {}
+            for (campaign, platform), cells in reports.cells.items():
+                last_us = reports.last_fetched_us.get((campaign, platform))
+                reported.setdefault(platform, []).append(Reported(cells, last_us))
+            platforms = sorted(scope.linked_platforms | newest_us.keys())
+            fresh = freshness_of(platforms, query.today, newest_us, reported, campaigns=len(scope.facts))
+            self._cache.put(key, msgspec.json.encode(fresh), CACHE_TTL_S)
+            return fresh
+
+        return {platform for _, platform in reports.last_fetched_us}, found
+
+
+class _Beside:
+    """Threads in which something is read beside what asks for it. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_READS_BESIDE, "insights-beside")
+
+    @contextmanager
+    def reading(self) -> Iterator[Begin]:
+        """What begins to read at once; nothing is being read any more when the block is left, however that is.
+
+        What no thread has begun with when it is needed is read by whoever needs it: under load nothing waits for the
+        few threads there are.
+        """
+        begun: list[Future[Mapping[str, int]]] = []
+
+        def begin(read: Read) -> Read:
+            future = self._threads.submit(copy_context().run, read)  # whoever notes statements is told of this one too
+            begun.append(future)
+            return lambda: read() if future.cancel() else future.result()
+
+        try:
+            yield begin
+        finally:
+            wait([future for future in begun if not future.cancel()])
+
+
+def _when_needed(read: Read) -> Read:
+    return read
 
 
 def asked_text(query: InsightQuery, scope: Scope) -> str:

@@ -12,8 +12,11 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from cachetools import LRUCache
 
 from campaignctl.domain.insight_json import to_json
 from campaignctl.domain.insight_questions import parse_campaign_ids, parse_choice, parse_query
@@ -39,6 +42,10 @@ from campaignctl.services.insight_cursors import InsightCursors
 from campaignctl.services.insight_reports import ReportedDays, ReportReader
 from campaignctl.services.insight_scope import Scope
 from campaignctl.services.last_answers import LastAnswers, pack, unpack
+
+_REMEMBERED_QUESTIONS = 2_048
+_LONGEST_REMEMBERED = 512
+"""Characters of all values together; all that is remembered stays below some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class InsightService:
             rules,
         )
         self._flights = _Flights()
+        self._keys = _Keys()
         self._last: LastAnswers[_Asked] = LastAnswers(cache, clock)
 
     def run(
@@ -99,13 +107,18 @@ class InsightService:
         """
         actor.require(Role.VIEWER)
         asked = _asked(parameters, actor, campaign_id)
-        query: InsightQuery | None = None
+        question = _text_of(parameters) if campaign_id is not None else None
         try:
             scope = self._scope(asked, actor)
+            known = self._keys.find(question, scope.facts, self._clock.now())
+            hit = None if known is None else self._cache.find(known)
+            if hit is not None:
+                return self._answer(hit.value, hit.tier)
             self._last.remember(asked, scope.facts)
             query = self._query(parameters, scope, several=campaign_id is None)
             key = self._key(query, scope)
-            hit = self._cache.find(key)
+            self._keys.keep(question, scope.facts, query, key)
+            hit = None if key == known else self._cache.find(key)
             if hit is not None:
                 return self._answer(hit.value, hit.tier)
             return self._answer(self._flights.run(key, lambda: self._compute(query, scope, key)), "miss")
@@ -191,6 +204,49 @@ def _asked(parameters: Mapping[str, Sequence[str]], actor: Actor, campaign_id: i
 def _scope_of(asked: _Asked, facts: Mapping[int, CampaignFacts]) -> Scope:
     named = asked.campaign_ids is not None
     return Scope(facts, named=named, chosen=None if named else asked.chosen)
+
+
+_Text: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def _text_of(parameters: Mapping[str, Sequence[str]]) -> _Text | None:
+    """A question word for word, to be remembered; None where it is too long for that, or never means the same twice."""
+    if "as_of" in parameters:
+        return None
+    text = tuple([(name, tuple(values)) for name, values in parameters.items() if name != "after"])
+    size = sum(len(value) for _, values in text for value in values)
+    return text if size <= _LONGEST_REMEMBERED else None
+
+
+class _Keys:
+    """The cache's keys of questions about one campaign that were asked lately, so that they are not read again.
+
+    A key depends on the question's words, on what the campaign is (its versions among it, read for each answer) and
+    on the quarter of an hour in which it is asked, so the same three have the same key. ``as_of`` is the exception
+    (``_text_of``): whether it lies before the present is a matter of microseconds. Who asks is no part of a key, and is
+    judged before it is looked for.
+    """
+
+    def __init__(self) -> None:
+        self._kept: LRUCache[tuple[_Text, int], tuple[CampaignFacts, int, str]] = LRUCache(_REMEMBERED_QUESTIONS)
+        self._lock = Lock()
+
+    def find(self, question: _Text | None, facts: Mapping[int, CampaignFacts], now: datetime) -> str | None:
+        if question is None or len(facts) != 1:
+            return None
+        (own,) = facts.values()
+        with self._lock:
+            kept = self._kept.get((question, own.id))
+        if kept is None or kept[0] != own or kept[1] != quarter_of(now):
+            return None
+        return kept[2]
+
+    def keep(self, question: _Text | None, facts: Mapping[int, CampaignFacts], query: InsightQuery, key: str) -> None:
+        if question is None or len(facts) != 1:
+            return
+        (own,) = facts.values()
+        with self._lock:
+            self._kept[question, own.id] = own, quarter_of(query.asked_at), key
 
 
 class _Flights:

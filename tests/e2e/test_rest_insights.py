@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from campaignctl.cli.embedded_worker import working
 from campaignctl.domain.insight_questions import PARAMETERS, PARAMETERS_OF_SEVERAL
+from server.direct import Direct
 from server.routes import insights
 from tests.e2e.rest import Rest, User, fields, problem
 
@@ -50,6 +52,49 @@ def test_what_was_posted_is_counted_after_its_position(user: User, campaign: dic
     assert body["totals"]["spend"] == Decimal("0.3")
     assert body["totals"]["cpa"] is None
     assert [row["clicks"] for row in body["rows"]] == [20]
+
+
+def test_what_passes_the_routing_by_answers_as_the_route_does(
+    rest: Rest, user: User, campaign: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = f"/api/v1/campaigns/{campaign['id']}/insights"
+    stranger = rest.user()
+    strong = {"Authorization": "Bearer nothing"}
+    asked: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", f"{one}?{RANGE}", user.headers),
+        ("GET", f"{one}?{RANGE}", user.headers | {"If-None-Match": "*"}),
+        ("GET", f"{one}?{RANGE}", user.headers | {"Accept": "text/csv"}),
+        ("GET", f"{one}?{RANGE}", user.headers | {"Accept": "image/png"}),
+        ("GET", f"/api/v1/insights?{RANGE}", user.headers),
+        ("HEAD", f"{one}?{RANGE}", user.headers),
+        ("OPTIONS", one, user.headers),
+        ("POST", one, user.headers),
+        ("GET", f"{one}/", user.headers),
+        ("GET", f"{one}?{RANGE}", {}),
+        ("GET", f"{one}?{RANGE}", strong),
+        ("GET", f"{one}?{RANGE}", stranger.headers),
+        ("GET", f"{one}?nothing=1", user.headers),
+        ("GET", f"{one}?{RANGE}&after=x", user.headers),
+        ("GET", "/api/v1/campaigns/x/insights", user.headers),
+        ("GET", "/api/v1/campaigns/1%2F2/insights", user.headers),
+    ]
+
+    def answers() -> list[tuple[object, ...]]:
+        found = []
+        for method, path, headers in asked:
+            answer = rest.client.request(method, path, headers=headers)
+            named = {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "x-cache", "age")}
+            body = answer.content.replace(answer.headers["x-request-id"].encode(), b"")
+            found.append((method, path, answer.status_code, named, body))
+        return found
+
+    async def through_the_framework(self: Direct, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    directly = answers()
+    monkeypatch.setattr(Direct, "__call__", through_the_framework)
+    assert answers() == directly
+    assert [answer[2] for answer in directly[:5]] == [200, 304, 200, 406, 200]
 
 
 def test_versions_of_an_answer(user: User, campaign: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ def test_rates_are_told_in_the_order_of_their_first_use() -> None:
     told = set()
     for days in permutations(DAYS):
         stored = [Rate(day, "EUR", "USD", rate) for day, rate in zip(DAYS, RATES, strict=True)]
-        conversions = Conversions(RateTable("USD", stored, max_age_days=7))
+        table = RateTable("USD", stored, max_age_days=7)
+        conversions = Conversions(lambda table=table: table)
         for day in days:
             conversions.convert(1_000_000, "EUR", day)
         told.add(conversions.warnings()[0].message)

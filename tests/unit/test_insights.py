@@ -2,16 +2,21 @@
 
 import json
 import threading
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from campaignctl.domain.insight_questions import parse_query
 from campaignctl.domain.insight_rows import MAX_GROUPED_ROWS
+from campaignctl.domain.insights import InsightQuery
 from campaignctl.domain.users import Actor, Role
-from campaignctl.errors import InvalidInput, NotFound, Unavailable
+from campaignctl.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from tests.fakes.clock import ManualClock
 from tests.fakes.insights import event
 from tests.unit.insight_support import ACTOR, DAY, MILLION, NOW, TODAY, Bench, Json, between, codes
@@ -623,6 +628,73 @@ def test_freshness_is_asked_for_once_for_many_questions(bench: Bench) -> None:
     for granularity in ("daily", "weekly", "monthly"):
         bench.ask(granularity=granularity)
     assert bench.store.asked == {"sums_by_day": 3, "newest_events": 1}
+
+
+def test_a_question_put_again_is_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+
+    def parsed(parameters: Mapping[str, Sequence[str]], **given: Any) -> InsightQuery:
+        read.append(parameters)
+        return parse_query(parameters, **given)
+
+    monkeypatch.setattr("campaignctl.services.insights.parse_query", parsed)
+    bench.metadata.add(2)
+    first = bench.run(group_by="platform", after="a position")
+    again = bench.run(group_by="platform", after="a later one")
+    assert (first.cache, again.cache, again.body, len(read)) == ("miss", "l1", first.body, 1)
+    assert bench.ask(2, group_by="platform")["campaign_id"] == 2  # the same words about another campaign
+    assert bench.ask(group_by="region")["group_by"] == ["region"]
+    with pytest.raises(NotFound):
+        bench.run(1, Actor(organization_id=2, role=Role.ADMIN, user_id=6), group_by="platform")
+    with pytest.raises(Forbidden):
+        bench.run(1, Actor(organization_id=1, role=None, user_id=None, may_ingest=True), group_by="platform")
+    with pytest.raises(InvalidInput):
+        bench.run(group_by=["platform", "zone"])
+    # What words mean changes with the campaign's settings and with the time.
+    bench.metadata.facts[1] = replace(bench.metadata.facts[1], timezone="Asia/Kolkata", version=2)
+    assert bench.ask(group_by="platform")["timezone"] == "Asia/Kolkata"
+    bench.clock.advance(86_400)
+    assert bench.ask(group_by="platform")["end_date"] == (TODAY + DAY).isoformat()
+    long = ["US"] * 400
+    assert [bench.run(region=long).cache for _ in range(2)] == ["miss", "l1"]
+
+
+def test_the_newest_events_are_read_beside_the_sums(bench: Bench) -> None:
+    both = threading.Barrier(2)
+
+    def before(_name: str) -> None:
+        both.wait(10)  # broken unless the other one comes
+
+    bench.store.before = before
+    bench.store.events = [event(TODAY, platform="meta")]
+    assert [one["platform"] for one in bench.ask()["freshness"]] == ["meta"]
+
+
+def test_nothing_is_read_any_more_once_a_question_has_failed(bench: Bench) -> None:
+    reading, ended = threading.Event(), threading.Event()
+
+    def before(name: str) -> None:
+        if name == "newest_events":
+            reading.set()
+            time.sleep(0.05)
+            ended.set()
+        else:
+            assert reading.wait(10)
+            raise Unavailable("away", service="analytics")
+
+    bench.store.before = before
+    with pytest.raises(Unavailable):
+        bench.run()
+    assert ended.is_set()
+
+
+def test_rates_are_read_only_for_what_is_in_another_currency(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, read = bench.metadata.rates_between, []
+    monkeypatch.setattr(bench.metadata, "rates_between", lambda *asked: read.append(asked) or right(*asked))
+    bench.store.events = [event(TODAY, spend=MILLION)]
+    assert bench.ask()["totals"]["spend"] == 1 and not read
+    assert bench.ask(currency="EUR", compare="previous_period")["totals"]["spend"] is None
+    assert len(read) == 1
 
 
 def test_equal_questions_at_one_time_are_computed_once(bench: Bench) -> None:

@@ -67,6 +67,13 @@ class Database(Protocol):
         """One consistent view; sees everything committed before it began."""
         ...
 
+    def ask(self, statement: str, /, **parameters: Value) -> list[Row]:
+        """The rows of one statement that only reads, as in a transaction of its own: one call to a server for three.
+
+        Sees everything committed before it began.
+        """
+        ...
+
     def writing(self) -> AbstractContextManager[Transaction]:
         """Committed durably at the end of the block, rolled back when the block raises."""
         ...

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.rows import dict_row
@@ -46,6 +46,8 @@ _MIGRATION_SETTINGS = ("SET LOCAL statement_timeout = '10min'", "SET LOCAL lock_
 _CLOSE_S = 2.5
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+_T = TypeVar("_T")
 
 _LOCK_BEFORE = {
     "find_organization": "lock_organization_ids",
@@ -158,6 +160,14 @@ class PostgreSQLServer:
         with self._transaction(_READ) as tx:
             yield tx
 
+    def ask(self, statement: str, /, **parameters: Value) -> list[Row]:
+        self._check_once()
+        text = postgresql_statements()[statement]  # without BEGIN it is a transaction by itself, with a view of its own
+        connection, rows = self._first(lambda one: one.execute(text, parameters).fetchall(), self._answer_s)
+        self._pool.putconn(connection)
+        self._reach.answered()
+        return cast("list[Row]", rows)
+
     @contextmanager
     def writing(self) -> Iterator[PostgreSQLTransaction]:
         self._check_once()
@@ -230,7 +240,12 @@ class PostgreSQLServer:
             self._pool.putconn(connection)
 
     def _begin(self, begin: str, answer_s: float) -> DeadlineConnection:
-        """A connection with a transaction begun on it.
+        """A connection with a transaction begun on it."""
+        connection, _ = self._first(lambda one: one.execute(begin), answer_s)
+        return connection
+
+    def _first(self, ask: Callable[[DeadlineConnection], _T], answer_s: float) -> tuple[DeadlineConnection, _T]:
+        """A connection, and what the first question on it was answered; the question must bear to be asked twice.
 
         Nothing was asked of the server before, so a connection that turns out to be broken (the server was started
         again meanwhile) is replaced unnoticed, once, and all that are as old with it.
@@ -240,7 +255,7 @@ class PostgreSQLServer:
             try:
                 connection.allow(answer_s=answer_s, total_s=answer_s + _MORE_S)
                 with self._noting_silence():
-                    connection.execute(begin)
+                    return connection, ask(connection)
             except psycopg.Error as error:
                 is_broken = connection.closed and not isinstance(error, NoAnswerError)
                 connection.close()
@@ -252,8 +267,6 @@ class PostgreSQLServer:
                 connection.close()
                 self._pool.putconn(connection)
                 raise
-            else:
-                return connection
         raise AssertionError("the second attempt returns or raises")
 
     def _lend(self) -> DeadlineConnection:

@@ -84,6 +84,11 @@ class SQLiteFile:
         with self._transaction("BEGIN") as tx:
             yield tx
 
+    def ask(self, statement: str, /, **parameters: Value) -> list[Row]:
+        self._check_once()
+        with _translated(self._path), self._connection() as connection:
+            return SQLiteTransaction(connection).all(statement, **parameters)
+
     @contextmanager
     def writing(self) -> Iterator[SQLiteTransaction]:
         self._check_once()

@@ -66,6 +66,16 @@ WHERE (CAST(:organization_id AS BIGINT) IS NULL OR c.organization_id = :organiza
   )
 ORDER BY c.id, l.platform;
 
+-- fetch_facts_of_campaign
+-- As fetch_facts_of_campaigns, of one: for an array a server would make a plan each time it is asked.
+SELECT DISTINCT c.id, c.organization_id, c.timezone, c.currency, c.has_events, c.version, c.data_version,
+                o.rates_version, l.platform
+FROM campaigns c
+JOIN organizations o ON o.id = c.organization_id
+LEFT JOIN platform_links l ON l.campaign_id = c.id
+WHERE c.id = :campaign_id
+ORDER BY c.id, l.platform;
+
 -- mark_campaign_as_having_events
 UPDATE campaigns SET has_events = 1 WHERE id = :campaign_id AND has_events = 0;
 
