@@ -481,9 +481,9 @@ class MetadataContract:
         assert (facts[made.id].organization_id, facts[made.id].version) == (organization, 1)
         metadata.bump_data_versions([made.id, made.id])
         metadata.bump_data_versions({made.id, 77})
-        for one in (made.id, bare.id, 77, 2**70):  # one is asked for in other words than several
-            assert metadata.campaign_facts([one, one]) == ({one: facts[one]} if one in facts else {})
         after = metadata.campaign_facts([made.id, bare.id])
+        for one in (made.id, bare.id, 77, 2**70):  # one is asked for in other words than several
+            assert metadata.campaign_facts([one, one]) == ({one: after[one]} if one in after else {})
         assert after[made.id].data_version == facts[made.id].data_version + 2
         assert after[bare.id] == facts[bare.id]
         assert metadata.claim_for_events([made.id, bare.id]) == after
