@@ -1,11 +1,12 @@
 """What ``campaignctl doctor`` looks at: the stores that this configuration names, or a server that has them."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from campaignctl.domain.dead_letters import FromLog, LetterCode, LetterFilter
 from campaignctl.domain.users import Actor
 from campaignctl.errors import Unavailable
 from campaignctl.services.clock_skew import TOLERATED
@@ -23,6 +24,7 @@ ENDS_SOON = timedelta(days=14)
 FREE_BYTES, FREE_PART = 1 << 30, 0.05
 """Less free than either of these is a finding."""
 _SHOWN = 10
+_QUARANTINED_AT_MOST = 200
 
 
 def of_stores(app: "App") -> list[Examination]:
@@ -33,6 +35,7 @@ def of_stores(app: "App") -> list[Examination]:
         *(one for one in found if one.name != "clock"),
         Examination("topics", lambda: _topics(app)),
         Examination("lag", lambda: lag_look(_lag_of(app), app.lag.dead_letters())),
+        Examination("quarantine", lambda: _quarantine(app)),
         Examination("windows", lambda: _windows(app)),
         *([Examination("cluster", lambda: _cluster(app))] if app.settings.clickhouse.cluster else []),
         Examination("credentials", lambda: _credentials(app)),
@@ -42,7 +45,11 @@ def of_stores(app: "App") -> list[Examination]:
 
 def of_server(api: "ApiClient") -> list[Examination]:
     """Of a server, as it sees its stores."""
-    return [Examination("server", lambda: _health(api)), Examination("lag", lambda: _system(api))]
+    return [
+        Examination("server", lambda: _health(api)),
+        Examination("lag", lambda: _system(api)),
+        Examination("quarantine", lambda: _quarantine_of(api)),
+    ]
 
 
 def of_machine(settings: "Settings") -> list[Examination]:
@@ -100,6 +107,28 @@ def lag_look(lag: tuple[int, float], dead_letters: int) -> Look:
         return Look(facts)
     text = f"{records:,} records wait to be counted, the oldest for {seconds:,.0f} s"
     return Look(facts, [Finding("lag_exceeded", text, "start a worker: campaignctl work (or campaignctl serve)")])
+
+
+def _quarantine(app: "App") -> Look:
+    topic = app.event_log.topic(app.settings.kafka.events_topic)
+    if topic is None or not app.metadata.quarantined_records(topic.incarnation):
+        return quarantine_look([])  # almost always: then no dead letter has to be read
+    page = app.letter_listing.page(
+        Actor.machine_operator(), LetterFilter(LetterCode.QUARANTINED), limit=_QUARANTINED_AT_MOST
+    )
+    origins = [one.stored.letter.origin for one in page.items if one.replayed_at is None]
+    return quarantine_look([(one.partition, one.offset) for one in origins if isinstance(one, FromLog)])
+
+
+def quarantine_look(places: Sequence[tuple[int, int]]) -> Look:
+    """Records that were set aside because processes died over them, and that nobody has replayed: partition, offset."""
+    facts = {"waiting": len(places)}
+    if not places:
+        return Look(facts)
+    named = ", ".join(f"partition {partition} offset {offset}" for partition, offset in places[:_SHOWN])
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    text = f"processes died over records, which were set aside and count nowhere: {len(places)}, at {named}{more}"
+    return Look(facts, [Finding(LetterCode.QUARANTINED, text, "campaignctl dlq list --reason quarantined")])
 
 
 def _windows(app: "App") -> Look:
@@ -188,6 +217,12 @@ def _health(api: "ApiClient") -> Look:
     checks = body["checks"]
     facts: dict[str, object] = {"url": api.base_url, "health": body["status"]}
     return Look(facts | {name: one["status"] for name, one in checks.items()}, list(_failing(checks)))
+
+
+def _quarantine_of(api: "ApiClient") -> Look:
+    asked = {"reason": LetterCode.QUARANTINED.value, "limit": str(_QUARANTINED_AT_MOST)}
+    items = api.get_json("/api/v1/dead-letters", asked)["items"]
+    return quarantine_look([(one["partition"], one["offset"]) for one in items if one["replayed_at"] is None])
 
 
 def _failing(checks: Mapping[str, Any]) -> Iterator[Finding]:

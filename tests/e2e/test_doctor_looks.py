@@ -8,7 +8,10 @@ from campaignctl.bootstrap import App
 from campaignctl.cli.doctor_looks import of_stores
 from campaignctl.domain.users import Actor
 from campaignctl.ports.accounts import ToldFacts
+from campaignctl.ports.event_log import NewRecord
 from tests.e2e.rest import Rest, User
+from tests.e2e.test_replay import applied, event, replay
+from tests.support.waiting import eventually
 from worker.lifecycle import working
 
 
@@ -46,6 +49,23 @@ def test_events_of_a_platform_that_is_not_listed(rest: Rest, user: User) -> None
     assert (listed["id"], "tiktok") in found
     assert not {(listed["id"], "meta"), (lists_none["id"], "tiktok")} & set(found)
     assert "platform_not_listed" in codes(rest.app, "platforms")
+
+
+def test_records_that_processes_died_over_are_told_until_they_are_replayed(rest: Rest, user: User) -> None:
+    app, campaign = rest.app, user.campaign()["id"]
+    topic = app.event_log.topic(app.settings.kafka.events_topic)
+    assert topic is not None
+    assert codes(app, "quarantine") == []
+    place = app.event_log.produce(topic.name, [NewRecord(str(campaign).encode(), event(campaign, "deadly"))])[0]
+    app.metadata.quarantine(topic.incarnation, place.partition, [place.offset])
+    with working(app):
+        eventually(lambda: applied(rest), "the record to be set aside")
+        (look,) = (one.look for one in of_stores(app) if one.name == "quarantine")
+        found = look()
+        assert (found.facts, [one.code for one in found.findings]) == ({"waiting": 1}, ["quarantined"])
+        assert f"partition {place.partition} offset {place.offset}" in found.findings[0].message
+        replay(user, reason="quarantined")
+        assert codes(app, "quarantine") == []
 
 
 @dataclass

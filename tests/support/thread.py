@@ -26,6 +26,7 @@ from campaignctl.services.landing import Landing
 from server.app import create_app
 from tests.support.answers import Json, decoded
 from worker.batching import FlushPolicy
+from worker.commands import Commands
 from worker.metrics import WorkerMetrics
 from worker.runner import Worker, WorkerOptions, WorkerThread, no_failpoint
 
@@ -138,7 +139,11 @@ class Thread(Client):
 
 
 def build_worker(
-    app: App, policy: FlushPolicy = AT_ONCE, failpoint: Callable[[str], None] = no_failpoint, poll_records: int = 5_000
+    app: App,
+    policy: FlushPolicy = AT_ONCE,
+    failpoint: Callable[[str], None] = no_failpoint,
+    poll_records: int = 5_000,
+    commands: Commands | None = None,
 ) -> Worker:
     """As the product builds it, with a policy and a failpoint of the test's."""
     settings = app.settings
@@ -169,6 +174,7 @@ def build_worker(
         clock=app.clock,
         metrics=WorkerMetrics(CollectorRegistry()),
         options=WorkerOptions(policy, poll_records=poll_records),
+        commands=commands,
         failpoint=failpoint,
     )
 

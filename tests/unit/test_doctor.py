@@ -22,6 +22,7 @@ SYSTEM = {
     "version": "1.2.3", "lag": {"lag_records": 0, "lag_seconds": 0.0}, "rates": {}, "dependencies": {},
     "dead_letters": {"records": 4},
 }  # fmt: skip
+LETTERS: list[dict[str, Any]] = []
 WELL = {"status": "ok", "checks": {"metadata": {"status": "ok", "latency_ms": 0.4}}}
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -116,8 +117,8 @@ def test_an_installation_that_is_well_is_exit_0(cli: Cli) -> None:
     checks = of(ran.stdout)
     assert ran.code == 0, ran.stdout
     assert json.loads(ran.stdout)["status"] == "ok"
-    assert {"metadata", "analytics", "event_log", "schema", "topics", "lag", "windows", "credentials", "platforms",
-            "disk", "keys"} == checks.keys()  # fmt: skip
+    assert {"metadata", "analytics", "event_log", "schema", "topics", "lag", "quarantine", "windows", "credentials",
+            "platforms", "disk", "keys"} == checks.keys()  # fmt: skip
     assert checks["metadata"]["facts"]["version"].startswith("SQLite ")
     assert checks["analytics"]["facts"]["version"].startswith("ClickHouse ")
     shown = cli("doctor")
@@ -174,7 +175,12 @@ def test_frozen_servers_are_exit_7_after_the_deadline(
 
 
 def asked(health: Answer, system: Answer) -> Callable[[Request], Answer]:
-    return lambda request: health if request.path == "/health" else system
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/api/v1/dead-letters?"):
+            return ok({"items": LETTERS, "next_cursor": None})
+        return health if request.path == "/health" else system
+
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -198,6 +204,21 @@ def test_a_server_says_how_it_is(health: Answer, system: Answer, code: int, says
         ran = cli("--api", server.url, "doctor")
     assert ran.code == code, ran.stdout
     assert says in ran.stdout
+
+
+def test_what_a_server_has_set_aside_is_told_until_it_is_replayed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = [
+        {"partition": 2, "offset": n, "replayed_at": None if n < 12 else "2026-10-01T03:00:00Z"} for n in range(20)
+    ]
+    monkeypatch.setattr("tests.unit.test_doctor.LETTERS", letters)
+    with fake_api(asked(ok(WELL), ok(SYSTEM))) as server:
+        ran, shown = cli("--api", server.url, "doctor", "-o", "json"), cli("--api", server.url, "doctor")
+    found = of(ran.stdout)["quarantine"]
+    assert (ran.code, found["facts"]) == (1, {"waiting": 12})
+    assert found["findings"][0]["next"] == "campaignctl dlq list --reason quarantined"
+    assert "12, at partition 2 offset 0, " in found["findings"][0]["message"]
+    assert "partition 2 offset 9 and 2 more" in found["findings"][0]["message"]
+    assert "dlq list --reason quarantined" in shown.stdout
 
 
 def test_a_server_that_is_away_is_exit_7(cli: Cli) -> None:
