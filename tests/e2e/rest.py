@@ -109,7 +109,7 @@ def running(app: App, **options: Any) -> Iterator[tuple[str, int]]:
     thread = threading.Thread(target=serve, args=(app,), kwargs=arguments | options, name="server")
     thread.start()
     try:
-        port = bound.get(timeout=10)
+        port = bound.get(timeout=60)
         yield f"http://127.0.0.1:{port}", port
     finally:
         stops[0]()

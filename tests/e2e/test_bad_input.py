@@ -232,7 +232,7 @@ def test_a_clock_that_jumps(tmp_path: Path) -> None:
             sent = client.send(lines)
             assert sent.accepted == 2
             positions += sent.positions
-        client.wait(positions, 1, timeout_s=20)
+        client.wait(positions, 1, timeout_s=60)
         answer = client.ask("/api/v1/campaigns/1/insights", {"start_date": "2026-11-01", "end_date": "2026-11-01"})
         assert answer["totals"]["clicks"] == len(jumps)
         log = thread.app.event_log

@@ -222,14 +222,14 @@ def test_a_job_resumes_at_the_page_where_its_process_died(rest: Rest) -> None:
     def stop_at_third(_window: ReportRequest, page: int) -> None:
         if page == 2 and not go_on.is_set():
             reached.set()
-            go_on.wait(30)
+            go_on.wait(60)
 
     client.before_page = stop_at_third
     answer = world.admin.ask(
         "POST", f"/campaigns/{world.campaign['id']}/fetch-data", json=DAYS | {"platforms": ["meta"]}
     )
     with at_work(world) as jobs:
-        assert reached.wait(30)
+        assert reached.wait(60)
         jobs.ask_to_stop()
         time.sleep(0.3)
         go_on.set()
@@ -271,7 +271,7 @@ def test_a_running_fetch_can_be_cancelled(world: World) -> None:
         world.figures["meta", FIRST + timedelta(days=offset)] = 1
     path = f"/campaigns/{world.campaign['id']}/fetch-data"
     job = world.admin.ask("POST", path, json=DAYS | {"platforms": ["meta"]}).json()
-    assert reached.wait(30)
+    assert reached.wait(60)
     world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel")
     assert world.ended(job["job_id"])["status"] == "cancelled"
     problem(world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel"), 409)

@@ -190,7 +190,7 @@ class LogProducer(Producer):
         time.sleep(self._random.random() * 0.04)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     program = Program(
         tmp_path, {"CA_EVENTS_FLUSH_AGE_MS": "20", "CA_EVENTS_FLUSH_ROWS": "200", "CA_LOG_LEVEL": "error"}
@@ -217,7 +217,7 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
         by_http.api = server.api
         for producer in producers:
             producer.stopping.set()
-            producer.join(30)
+            producer.join(60)
         assert [producer.error for producer in producers] == [None, None]
         assert min(producer.batches for producer in producers) > KILLS
         assert by_http.repeated > 0

@@ -13,7 +13,7 @@ MOST_MIB = 340
 MOST_GROWTH = 1.10
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_memory_is_flat_after_warming_up(tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     write_events(file, EVENTS)

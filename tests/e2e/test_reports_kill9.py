@@ -47,5 +47,5 @@ def test_killed_while_reports_land_a_replay_makes_it_exact(tmp_path: Path, point
 def work(directory: Path, point: str) -> int:
     command = [sys.executable, "-m", "tests.e2e.worker_process", str(directory)]
     return subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"CA_TEST_FAILPOINT": point or ":0"}, timeout=60, check=False
+        command, cwd=ROOT, env=os.environ | {"CA_TEST_FAILPOINT": point or ":0"}, timeout=180, check=False
     ).returncode

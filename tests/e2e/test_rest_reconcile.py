@@ -47,7 +47,7 @@ def report(
 
 
 def wait_for_all(rest: Rest, thread: Any) -> None:
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 60
     while rest.app.lag.lag().lag_records:
         assert thread.error is None
         assert time.monotonic() < end_s

@@ -48,7 +48,7 @@ def url(rest: Rest) -> Any:
 
 def _talk(url: str, request: bytes) -> bytes:
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(request)
         received = b""
         while chunk := connection.recv(65_536):
@@ -63,7 +63,7 @@ def test_it_answers_on_the_port_it_tells(url: str) -> None:
 
 
 def test_health_becomes_ready(url: str) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while (answer := httpx2.get(url + "/health/ready")).status_code != 200:
         assert answer.json()["status"] == "failing"
         assert time.monotonic() < end, answer.text
@@ -170,7 +170,7 @@ def test_odd_heads(url: str, request_bytes: bytes, status: int) -> None:
 
 def test_an_endless_chunked_body_is_cut(url: str) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
         sent = 0
@@ -246,7 +246,7 @@ def test_requests_under_way_are_finished(rest: Rest, user: User, monkeypatch: py
     monkeypatch.setattr(CampaignService, "get", slow)
     with ThreadPoolExecutor(1) as pool, running(rest.app) as (address, port):
         answer = pool.submit(httpx2.get, f"{address}/api/v1/campaigns/{campaign['id']}", headers=user.headers)
-        assert begun.wait(5)
+        assert begun.wait(30)
     assert answer.result().status_code == 200
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", port), timeout=1)

@@ -151,7 +151,7 @@ analytics.close()
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=55, check=False
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode in (0, DIED), done.stderr
     return done
@@ -197,7 +197,7 @@ def test_a_record_that_ends_three_processes_is_set_aside(stores: Stores) -> None
     command = [sys.executable, "-m", "tests.e2e.worker_process", str(stores.directory)]
     codes = []
     for _ in range(4):
-        ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"CA_TEST_MORTAL": "1"}, timeout=55, check=False)
+        ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"CA_TEST_MORTAL": "1"}, timeout=180, check=False)
         codes.append(ran.returncode)
     assert codes[-1] == 0
     assert set(codes[:2]) == {-signal.SIGKILL}

@@ -1,5 +1,6 @@
 """What the tests of the dashboard share: an app over a fake API, its screen as text, and waiting for a text on it."""
 
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from campaignctl.tui.session import Session
 from tests.tui.fake_api import NOW, FakeApi
 
 SIZES = [(80, 24), (160, 48)]
+_PATIENCE_S = 60.0
 
 
 def dashboard(
@@ -31,7 +33,8 @@ def text_of(app: Dashboard) -> str:
 
 
 async def until(app: Dashboard, pilot: Any, *wanted: str) -> str:
-    for _ in range(200):
+    end_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end_s:
         await pilot.pause(0.05)
         shown = text_of(app)
         if all(text in shown for text in wanted):

@@ -46,7 +46,7 @@ def _serving(api: FakeApi, port: int) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.anyio
