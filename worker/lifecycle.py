@@ -21,6 +21,7 @@ from campaignctl.services.reaggregator import Reaggregator
 from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
 from worker.commands import Commands
+from worker.disk_figures import DiskFigures
 from worker.drift import DriftCheck
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
@@ -106,7 +107,7 @@ def build_job_runner(app: "App", registry: CollectorRegistry = REGISTRY) -> JobR
 
 
 def build_scheduler(app: "App", registry: CollectorRegistry = REGISTRY) -> FetchScheduler:
-    """What asks for the fetches that are due, and tells how the platforms are doing. One per registry."""
+    """What asks for the fetches that are due, and tells how platforms and disks are doing. One per registry."""
     fetch = app.settings.fetch
     schedule = Schedule(
         recent_every=fetch.recent_every,
@@ -115,6 +116,8 @@ def build_scheduler(app: "App", registry: CollectorRegistry = REGISTRY) -> Fetch
     )
     figures = PlatformFigures(app.platform_tally.totals, app.clock, fetched_every=fetch.recent_every)
     registry.register(figures)
+    server_disks = None if app.settings.embedded_analytics else app.analytics.disks
+    registry.register(DiskFigures(app.settings.data_dir, server_disks, app.clock))
     return FetchScheduler(app.metadata, app.fetching, schedule, app.clock, saw=figures.saw)
 
 

@@ -36,7 +36,9 @@ def main() -> int:
         "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
     )
     parser.add_argument(
-        "--only", choices=("ingest", "latency", "memory", "campaigns", "scale", "servers"), help="one part alone"
+        "--only",
+        choices=("ingest", "latency", "memory", "campaigns", "scale", "servers", "disk"),
+        help="one part alone",
     )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="campaignctl-bench-") as home:
@@ -57,6 +59,10 @@ def main() -> int:
             from tests.bench.servers import compare  # needs servers, and what speaks to them
 
             compare(directory, chosen.events, chosen.rounds)
+        if chosen.only == "disk":
+            from tests.bench.disk import measure as measure_disk  # the same
+
+            measure_disk(directory, chosen.events)
     return 0
 
 

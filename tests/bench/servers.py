@@ -119,8 +119,8 @@ def compare(directory: Path, events: int, rounds: int) -> None:
 
 def _variants(directory: Path, events: int) -> dict[str, Callable[[dict[str, str]], Taken]]:
     return {
-        "campaignctl work, 1 process": lambda places: _by_workers(directory, places, 1),
-        "campaignctl work, 2 processes": lambda places: _by_workers(directory, places, 2),
+        "campaignctl work, 1 process": lambda places: by_workers(directory, places, 1),
+        "campaignctl work, 2 processes": lambda places: by_workers(directory, places, 2),
         **{name: lambda places, kind=kind: _by_engine(places, kind, events) for kind, name in _ENGINES.items()},  # type: ignore[misc]
     }
 
@@ -133,11 +133,11 @@ def _in_own_tables(places: dict[str, str], turn: int, run: Callable[[dict[str, s
     try:
         return run(own)
     finally:
-        with _clickhouse(places, "default") as client:
+        with clickhouse(places, "default") as client:
             client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
-def _by_workers(directory: Path, places: dict[str, str], count: int) -> Taken:
+def by_workers(directory: Path, places: dict[str, str], count: int) -> Taken:
     """From the moment at which the processes are up."""
     program = Program(directory / "home", places)
     program.run("init-schema")
@@ -177,7 +177,7 @@ def _by_engine(places: dict[str, str], kind: str, events: int) -> Taken:
         "topic": places["CA_KAFKA_EVENTS_TOPIC"],
         "group": places["CA_KAFKA_GROUP_ID"],
     }
-    with _clickhouse(places, places["CA_CLICKHOUSE_DATABASE"]) as client:
+    with clickhouse(places, places["CA_CLICKHOUSE_DATABASE"]) as client:
         *before, last = [Template(statement).substitute(names) for statement in _STATEMENTS[kind]]
         for statement in before:
             client.command(statement)
@@ -204,7 +204,7 @@ def _server(places: dict[str, str]) -> int:
     return listening_on(int(places["CA_CLICKHOUSE_PORT"]))
 
 
-def _clickhouse(places: dict[str, str], database: str) -> Client:
+def clickhouse(places: dict[str, str], database: str) -> Client:
     return clickhouse_connect.get_client(
         host=places["CA_CLICKHOUSE_HOST"], port=int(places["CA_CLICKHOUSE_PORT"]), database=database
     )

@@ -546,6 +546,11 @@ class AnalyticsContract:
         name, _, version = harness.open().server_version().partition(" ")
         assert name == "ClickHouse" and version[0].isdigit()
 
+    def test_it_tells_what_room_its_disks_have(self, harness: Harness) -> None:
+        disks = harness.open().disks()
+        assert disks
+        assert all(0 <= disk.free_bytes <= disk.total_bytes > 0 for disk in disks)
+
     # Questions
 
     def test_both_roads_give_the_sums(self, harness: Harness) -> None:

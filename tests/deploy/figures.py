@@ -1,9 +1,11 @@
 """The figures that the program and its Python library really tell, for whoever names one in a rule or a dashboard."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.exposition import Told
@@ -11,6 +13,7 @@ from campaignctl.ports.accounts import AccountWatch
 from campaignctl.services.health import HealthReport, Status, Verdict
 from campaignctl.services.platform_tally import PlatformTally
 from server.metrics import HttpMetrics
+from worker.disk_figures import DiskFigures
 from worker.jobs import JobMetrics
 from worker.metrics import WorkerMetrics
 from worker.platform_figures import PlatformFigures
@@ -24,7 +27,8 @@ def told() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     WorkerMetrics(registry)
     JobMetrics(registry)
-    registry.register(platform_figures())
+    for collector in written_by_hand():
+        registry.register(collector)
     report = HealthReport(Status.OK, {"metadata": Verdict(Status.OK, 1.0)})
     served = HttpMetrics(lambda: report)._registry
     always = CollectorRegistry()
@@ -39,7 +43,12 @@ def told() -> dict[str, set[str]]:
     return found
 
 
-def platform_figures() -> PlatformFigures:
+def written_by_hand() -> tuple[Collector, ...]:
+    """The worker's figures that are read when they are asked for, with a sample of each."""
+    return _platform_figures(), DiskFigures(Path("/"), None, SystemClock())
+
+
+def _platform_figures() -> PlatformFigures:
     """Of one account, so that the figures of accounts have their labels."""
     clock = SystemClock()
     figures = PlatformFigures(PlatformTally().totals, clock, fetched_every=timedelta(minutes=30))

@@ -16,11 +16,13 @@ _FUNCTIONS = {
     "clamp_min",
     "time",
     "absent",
+    "vector",
+    "predict_linear",
 }
 _WORDS = {"by", "without", "on", "ignoring", "and", "or", "unless", "bool", "offset", "group_left"}
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")|(?P<range>\[[^\]]*\])|(?P<matchers>\{(?:"(?:[^"\\]|\\.)*"|[^}"])*\})
-    |(?P<grouping>\b(?:by|without|on|ignoring)\s*\([^)]*\))|(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)""",
+    |(?P<grouping>\b(?:by|without|on|ignoring)\s*\([^)]*\))|(?P<name>(?<![\w.:])[a-zA-Z_:][a-zA-Z0-9_:]*)""",
     re.VERBOSE,
 )
 

@@ -8,7 +8,7 @@ from prometheus_client.core import Metric
 from campaignctl.exposition import Told
 from campaignctl.services.health import HealthReport, Status, Verdict
 from server.metrics import HttpMetrics
-from tests.deploy.figures import platform_figures
+from tests.deploy.figures import written_by_hand
 from tests.reference.markdown import MADE, cell, table
 from worker.jobs import JobMetrics
 from worker.metrics import WorkerMetrics
@@ -28,9 +28,10 @@ def page() -> str:
     report = HealthReport(Status.OK, {"metadata": Verdict(Status.OK, 1.0)})
     told, served, worked = CollectorRegistry(), HttpMetrics(lambda: report)._registry, CollectorRegistry()
     told.register(Told(lambda: report))
+    for source in written_by_hand():
+        worked.register(source)
     WorkerMetrics(worked)
     JobMetrics(worked)
-    worked.register(platform_figures())
     lines = [MADE, *_BEFORE.splitlines(), ""]
     for heading, registry in (("Every process", told), ("The API", served), ("The worker", worked)):
         lines += [f"## {heading}", "", *_table(registry), ""]

@@ -19,6 +19,7 @@ from campaignctl.adapters.analytics.report_answers import ReportAnswers
 from campaignctl.adapters.analytics.verification import VerifiedEvents
 from campaignctl.adapters.sql_files import load_statements
 from campaignctl.ports.clusters import ClusterState
+from campaignctl.ports.disks import Disk
 
 _SQL = load_statements("clickhouse", "queries", "schema.sql")
 
@@ -69,6 +70,12 @@ class ClickHouseAnalytics(
         with store_failures():
             table = self._clients.read(_SQL["server_version"], {})
         return f"ClickHouse {table.strings('version')[0]}"
+
+    def disks(self) -> list[Disk]:
+        with store_failures():
+            table = self._clients.read(_SQL["disks"], {})
+        sizes = zip(table.integers("free_bytes").tolist(), table.integers("total_bytes").tolist(), strict=True)
+        return [Disk(name, *room) for name, room in zip(table.strings("name"), sizes, strict=True)]
 
     def cluster_state(self) -> ClusterState | None:
         """None: it is one server, or the engine in this process."""

@@ -30,5 +30,10 @@ WHERE database = currentDatabase()
 -- server_version
 SELECT version() AS version;
 
+-- disks
+-- Those of the machine itself: what is elsewhere has no end that it would tell.
+SELECT name, toInt64(free_space) AS free_bytes, toInt64(total_space) AS total_bytes
+FROM system.disks WHERE lower(type) = 'local' ORDER BY name;
+
 -- server_time
 SELECT toUnixTimestamp64Milli(now64(3)) AS now_ms;
