@@ -180,7 +180,9 @@ def as_table(table: Table, width: int, *, color: bool) -> tuple[str, list[str]]:
         style = "bold" if number >= len(table.rows) else None
         grid.add_row(*(Text(_cut(line[at], widths[at])) for at in kept), style=style)
     text = io.StringIO()
-    Console(file=text, width=width, force_terminal=color, highlight=False, markup=False, emoji=False).print(grid)
+    # A height as well: without one the library takes a terminal that calls itself dumb to be 80 columns wide.
+    screen = Console(file=text, width=width, height=1, force_terminal=color, highlight=False, markup=False, emoji=False)
+    screen.print(grid)
     hidden = [column.name for at, column in enumerate(table.columns) if at not in kept]
     return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines()), hidden
 
