@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,9 @@ from tests.contracts.analytics_rows import (
     row,
 )
 from tests.contracts.analytics_server import ServerHarness, open_place
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.services import Faults, clickhouse_place, using
+from tests.support.waiting import eventually
 
 SECRET = "pass-word-4711"
 EVERYTHING = OffsetRange(TOPIC, PARTITION, 0, 10**9)
@@ -436,6 +438,28 @@ def test_many_threads_ask_at_once(harness: ServerHarness) -> None:
     with ThreadPoolExecutor(32) as pool:
         found = list(pool.map(lambda _: len(store.landed_offsets(EVERYTHING)), range(300)))
     assert set(found) == {100}
+
+
+def test_an_answer_that_is_cut_off_is_none(harness: ServerHarness) -> None:
+    store = harness.open()
+    store.append_events(event_rows([row(n) for n in range(100)]), "rows")
+    with fault_proxy(*clickhouse_place()) as proxy, closing(_through(proxy, harness)) as cut_off:
+        for count in range(0, 600, 25):
+            proxy.mend()
+            eventually(lambda: _landed(cut_off) == 100, "it answers again", within_s=20, every_s=0.05)
+            proxy.cut_after(count)
+            assert _landed(cut_off) in (100, None), count
+
+
+def _through(proxy: FaultProxy, harness: ServerHarness) -> ClickHouseAnalytics:
+    return open_clickhouse("127.0.0.1", proxy.port, harness.database, "default", "")
+
+
+def _landed(store: ClickHouseAnalytics) -> int | None:
+    try:
+        return len(store.landed_offsets(EVERYTHING))
+    except Unavailable:
+        return None
 
 
 def test_the_console_cannot_write_whatever_it_is_told(harness: ServerHarness, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httpclient import HttpClient
-from clickhouse_connect.driver.httputil import get_pool_manager
-from urllib3 import Timeout
-from urllib3.exceptions import HTTPError
+from clickhouse_connect.driver.httputil import get_pool_manager_options
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.adapters.analytics.clients import Clients, Settings
@@ -45,6 +45,7 @@ INSERT_S = 60
 READERS = 16
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SQL = load_statements("clickhouse", "queries", "lock.sql")
+_OK, _HTTP_1_1 = 200, 11
 # What an exception about the answer's shape may be: a driver that talks to something else than ClickHouse.
 _NOT_UNDERSTOOD = (ValueError, LookupError)
 
@@ -111,7 +112,7 @@ class ServerConnections:
 
     def __post_init__(self) -> None:
         # Given to the driver, so that no proxy of the environment is used for what is likely a neighbour.
-        self._pool = get_pool_manager(maxsize=self.readers + 2, ca_cert=self.ca_file or None)
+        self._pool = _WholeAnswers(**get_pool_manager_options(maxsize=self.readers + 2, ca_cert=self.ca_file or None))
 
     def open(self, settings: Settings) -> "Client":
         with self._lock:
@@ -203,6 +204,28 @@ class ServerConnections:
         client.http_retries = 0
         client.database = self.database
         return client
+
+
+class _WholeAnswers(PoolManager):
+    """Refuses an answer whose head was cut off.
+
+    Python's reader takes the end of a connection for the end of the head. Without the line that says how long the
+    answer is, it would be a good one that is empty: no row has landed, no event is known.
+    """
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> BaseHTTPResponse:  # type: ignore[override]  # noqa: FBT001
+        response = super().urlopen(method, url, redirect, **kw)
+        if response.status == _OK and response.version == _HTTP_1_1 and not _tells_its_length(response):
+            response.close()
+            raise ProtocolError("the connection was closed within the head of the answer")
+        return response
+
+
+def _tells_its_length(response: BaseHTTPResponse) -> bool:
+    return (
+        response.headers.get("Transfer-Encoding", "") == "chunked"
+        or response.headers.get("Content-Length", "").isdecimal()
+    )
 
 
 class _Connection:
