@@ -42,3 +42,14 @@ def test_nothing_that_is_built_can_ask_for_the_indexs_token() -> None:
     assert len(trusted) == 1
     assert not any("run" in step for step in trusted[0]["steps"])
     assert trusted[0]["environment"] == "release"
+
+
+@pytest.mark.parametrize(("name", "job"), [("ci", "dependencies"), ("release", "build")])
+def test_what_is_released_is_audited_and_listed(name: str, job: str) -> None:
+    """By tools of fixed versions, over an environment that holds nothing else."""
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / f"{name}.yml").read_text())
+    ran = "\n".join(step.get("run", "") for step in workflow["jobs"][job]["steps"])
+    assert re.search(r"pip-audit==[\d.]+ cyclonedx-bom==[\d.]+\n", ran)
+    assert "tools/bin/pip-audit --path released/" in ran
+    assert "tools/bin/cyclonedx-py environment --output-format JSON --output-file sbom.json released" in ran
+    assert "sbom.json" in [step.get("with", {}).get("path") for step in workflow["jobs"][job]["steps"]]
