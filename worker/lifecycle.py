@@ -136,7 +136,7 @@ def run_worker(
         asked.set()
         on_signal(number)
 
-    _collect_rarely()
+    collect_rarely()
     with _signals_to(stop) as received:
         thread, jobs = build_worker(app, registry).run_in_thread(), build_job_runner(app, registry).start()
         scheduler = build_scheduler(app, registry).start()
@@ -149,7 +149,7 @@ def run_worker(
     return 128 + received[0]
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Look for reference cycles once in so many objects: what is there already stays, and records make none.
 
     Looking through a batch's lists again and again would take a tenth of a worker's time.

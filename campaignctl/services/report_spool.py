@@ -57,6 +57,14 @@ class ReportSpool:
                 self._spill(row)
             self._rows = []
 
+    def clear(self) -> None:
+        """Forget all rows: the report begins again."""
+        self.count = 0
+        self._rows = []
+        for file in self._files:
+            file.seek(0)
+            file.truncate()
+
     def slices(self) -> Iterator[tuple[Key, tuple[Figures, ...]]]:
         """Every (native campaign, day) once, with its rows, one a region."""
         yield from _gathered(self._rows).items()

@@ -100,15 +100,15 @@ class WindowFetcher:
         """Fetch the window for the job, from where it stopped. Raises the platform's errors and ``Unavailable``."""
         place, started_at = window_place(of.account.id, window), self._clock.now()
         kept = self._pages.pages_of(place, job_id)
-        if kept and kept[-1].resume is None:
-            started_at = kept[0].fetched_at
-        else:
-            kept = self._read_on(of, window, place, job_id, kept)
         with ReportSpool() as spool:
-            raws = (self._pages.raw_page(place, job_id, page.number) for page in kept)
-            for rows in of.client.read(of.access, window, raws):
-                self._checkpoint()
-                spool.add(rows)
+            if kept and kept[-1].resume is None:
+                started_at = kept[0].fetched_at
+                self._read_again(of, window, place, job_id, kept, spool)
+            elif kept:  # rows that came before the place may come again behind it: only a reading of all of them tells
+                kept = self._read_on(of, window, place, job_id, kept, None)
+                self._read_again(of, window, place, job_id, kept, spool)
+            else:
+                kept = self._read_on(of, window, place, job_id, kept, spool)
             outcome = self._publish(of, window, spool, kept[-1].fetched_at)
         self._pages.complete_window(place, job_id, min(started_at, kept[0].fetched_at))
         return outcome
@@ -148,15 +148,40 @@ class WindowFetcher:
             self._landed(self._produce(of.reported, changed(), ()))
             return WindowOutcome(spool.count, counter.changed)
 
+    def _read_again(
+        self,
+        of: FetchedAccount,
+        window: ReportRequest,
+        place: FetchWindow,
+        job_id: int,
+        kept: Sequence[KeptPage],
+        spool: ReportSpool,
+    ) -> None:
+        raws = (self._pages.raw_page(place, job_id, page.number) for page in kept)
+        for rows in of.client.read(of.access, window, raws):
+            self._checkpoint()
+            spool.add(rows)
+
     def _read_on(
-        self, of: FetchedAccount, window: ReportRequest, place: FetchWindow, job_id: int, kept: list[KeptPage]
+        self,
+        of: FetchedAccount,
+        window: ReportRequest,
+        place: FetchWindow,
+        job_id: int,
+        kept: list[KeptPage],
+        spool: ReportSpool | None,
     ) -> list[KeptPage]:
+        """Read what is missing, and keep it; with a ``spool`` its rows go there, so that nothing is read twice."""
         for page in of.client.pages(of.access, window, kept[-1].resume if kept else None):
             if page.afresh and kept:
                 self._pages.drop_pages(place, job_id)
                 kept = []
+                if spool is not None:
+                    spool.clear()
             one = KeptPage(len(kept), page.fetched_at, page.resume)
             self._pages.add_page(place, job_id, one, page.raw)
+            if spool is not None:
+                spool.add(page.rows)
             self._watch.rows_read(of.account.platform.value, len(page.rows))
             kept = [*kept, one]
             self._checkpoint()

@@ -26,6 +26,8 @@ VARIANTS = {
     "plain": "the plainest loop",
 }
 _LATENCY_EVENTS = 100_000
+_REPORTED_CAMPAIGNS = 499
+"""LinkedIn answers fewer than 15,000 elements at once: 499 campaigns of 30 days."""
 
 
 def main() -> int:
@@ -37,7 +39,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--only",
-        choices=("ingest", "latency", "memory", "campaigns", "scale", "servers", "disk"),
+        choices=("ingest", "latency", "memory", "campaigns", "reports", "scale", "servers", "disk"),
         help="one part alone",
     )
     chosen = parser.parse_args()
@@ -51,6 +53,8 @@ def main() -> int:
             latency(directory)
         if chosen.only in (None, "campaigns"):
             campaigns(directory)
+        if chosen.only in (None, "reports"):
+            reports(directory, chosen.rounds)
         if chosen.only == "scale":
             from tests.bench.scale import measure
 
@@ -64,6 +68,24 @@ def main() -> int:
 
             measure_disk(directory, chosen.events)
     return 0
+
+
+def reports(directory: Path, rounds: int) -> None:
+    print(f"reports: from answers without a network into the log, {rounds} rounds, medians")
+    print(f"  {'':10}{'rows':>8}{'rows/s':>10}{'rows/CPU-s':>12}{'rise, MiB':>11}")
+    for platform in ("meta", "google", "linkedin", "tiktok"):
+        for days in (10, 30):
+            runs = []
+            for turn in range(rounds):
+                home = directory / f"reports-{platform}-{days}-{turn}"
+                home.mkdir()
+                runs.append(_measured("tests.bench.reports", platform, _REPORTED_CAMPAIGNS, days, home))
+            rows = runs[0]["rows"]
+            rise = statistics.median(max(one["rss_mib"]) - one["rss_mib"][0] for one in runs)
+            print(
+                f"  {platform:10}{rows:>8,}{rows / _median(runs, 'seconds'):>10,.0f}"
+                f"{rows / _median(runs, 'cpu_s'):>12,.0f}{rise:>11.0f}"
+            )
 
 
 def ingest(directory: Path, events: int, rounds: int, days: int) -> None:

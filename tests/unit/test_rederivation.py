@@ -91,7 +91,7 @@ class _TwoKinds:
     clock: ManualClock
     page_rows: int = 2
 
-    def pages(self, _access: AccountAccess, window: ReportRequest, _resume: str | None, /) -> Iterator[ReportPage]:
+    def pages(self, access: AccountAccess, window: ReportRequest, _resume: str | None, /) -> Iterator[ReportPage]:
         rows = [
             [native, day.isoformat(), *counts]
             for (native, day), counts in sorted(self.told.items())
@@ -100,7 +100,9 @@ class _TwoKinds:
         pieces = [rows[n : n + self.page_rows] for n in range(0, len(rows), self.page_rows)] or [[]]
         for number, piece in enumerate(pieces, 1):
             resume = str(number) if number < len(pieces) else None
-            yield ReportPage((), json.dumps(piece).encode(), resume, self.clock.now())
+            raw = json.dumps(piece).encode()
+            (fresh,) = self.read(access, window, [raw])
+            yield ReportPage(fresh, raw, resume, self.clock.now())
 
     def read(
         self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /

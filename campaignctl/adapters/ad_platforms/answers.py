@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final, TypeGuard
 from urllib.parse import quote, quote_plus
 
@@ -16,11 +17,13 @@ from campaignctl.domain.regions import UNKNOWN_REGION
 
 NATIVE_ID_MAX_CHARACTERS: Final = 128
 _MILLION: int = MILLION
+_UP: tuple[int, ...] = tuple(10 ** (PLACES - places) for places in range(PLACES + 1))
 _LARGEST_DIGITS = 12
 """No amount and no count of one campaign and day has more digits before its point."""
 _LONGEST_NUMBER = 100
 """Characters; the longest that was seen has 25."""
 _SCRUBBED = "-"
+_QUERY_NAMES = (b"access_token", b"appsecret_proof")
 _IN_QUERIES = re.compile(rb"(access_token(?:=|%3D)|appsecret_proof(?:=|%3D))[^&\"\\\s]*")
 _SHORTEST_SECRET = 6
 """Shorter values of credentials are no secrets, and too common to be cut out of an answer."""
@@ -59,7 +62,11 @@ def a_list(value: object, where: str) -> list[Any]:
 
 
 def objects(value: object, where: str) -> list[Mapping[str, Any]]:
-    return [an_object(entry, where) for entry in a_list(value, where)]
+    entries = a_list(value, where)
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise Unexpected(f"without an object at {where}")
+    return entries
 
 
 def an_id(value: object, where: str) -> str:
@@ -80,9 +87,14 @@ def a_day(value: object, where: str) -> date:
     if not isinstance(value, str) or (len(value) > 10 and value[10] not in " T"):
         raise Unexpected(f"without a day at {where}")
     try:
-        return date.fromisoformat(value[:10])
+        return _day(value[:10])
     except ValueError:
         raise Unexpected(f"without a day at {where}") from None
+
+
+@lru_cache(1_000)
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
 
 
 def count(value: object, where: str) -> int:
@@ -99,12 +111,15 @@ def millionths(value: object, where: str) -> int:
     """A decimal of any length, in millionths, rounded half-even. Absent is 0, and nothing is a negative zero."""
     if value is None:
         return 0
-    if _is_plain(value):
-        return int(value) * _MILLION
     if isinstance(value, str):
         whole, point, places = value.partition(".")
-        if point and _is_plain(whole) and len(places) <= PLACES and places.isascii() and places.isdigit():
-            return int(whole) * _MILLION + int(places.ljust(PLACES, "0"))
+        if _is_plain(whole):
+            if not point:
+                return int(whole) * _MILLION
+            if len(places) <= PLACES and places.isascii() and places.isdigit():
+                return int(whole) * _MILLION + int(places) * _UP[len(places)]
+    elif _is_plain(value):
+        return int(value) * _MILLION
     return rounded_millionths(_number(value, where))
 
 
@@ -152,7 +167,9 @@ def country(value: object) -> str:
 
 def scrubbed(body: bytes, secrets: Iterable[str]) -> bytes:
     """The answer without credentials: Meta puts the access token into the addresses of its next pages."""
-    body = _IN_QUERIES.sub(rb"\1" + _SCRUBBED.encode(), body)
+    starts = [at for name in _QUERY_NAMES if (at := body.find(name)) >= 0]
+    if starts:  # mostly in the address of the next page, at the very end
+        body = body[: min(starts)] + _IN_QUERIES.sub(rb"\1" + _SCRUBBED.encode(), body[min(starts) :])
     for secret in secrets:
         if len(secret) < _SHORTEST_SECRET:
             continue

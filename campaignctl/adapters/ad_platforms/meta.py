@@ -354,11 +354,12 @@ def _sum_of(found: object, counted: frozenset[str], where: str) -> int:
     """The values of the actions that count, in millionths. The list is absent where there are none."""
     if found is None:
         return 0
-    return sum(
-        answers.millionths(one.get("value"), where)
-        for one in answers.objects(found, where)
-        if str(one.get("action_type")) in counted
-    )
+    millionths = 0
+    for one in answers.objects(found, where):
+        name = one.get("action_type")
+        if type(name) is str and name in counted:
+            millionths += answers.millionths(one.get("value"), where)
+    return millionths
 
 
 def _campaigns(payload: Mapping[str, Any]) -> list[NativeCampaignFacts]:
