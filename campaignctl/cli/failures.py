@@ -60,14 +60,15 @@ def report(error: BaseException, invocation: Invocation, arguments: Sequence[str
     if isinstance(error, KeyboardInterrupt):
         sys.stderr.write("\ninterrupted\n")
         return ExitCode.INTERRUPTED
-    failure = _failure_of(error, invocation, arguments)
+    failure = failure_of(error, invocation, arguments)
     if invocation.debug:
         sys.stderr.write(format_traceback(error) + "\n")
     sys.stderr.write(failure.as_problem() if _wants_json(invocation) else failure.as_text())
     return failure.exit_code
 
 
-def _failure_of(error: BaseException, invocation: Invocation, arguments: Sequence[str]) -> Failure:
+def failure_of(error: BaseException, invocation: Invocation, arguments: Sequence[str]) -> Failure:
+    """What is told of the error. The traceback of an unexpected one goes to the log file."""
     match error:
         case CampaignctlError():
             fields = error.errors if isinstance(error, InvalidInput) else ()

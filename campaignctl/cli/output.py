@@ -168,7 +168,7 @@ def as_table(table: Table, width: int, *, color: bool) -> tuple[str, list[str]]:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    lines = [_cells(table.columns, row) for row in (*table.rows, *table.totals)]
+    lines = [cells(table.columns, row) for row in (*table.rows, *table.totals)]
     widths, kept = _layout(table.columns, lines, width)
     grid = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for at in kept:
@@ -191,7 +191,8 @@ def _header(column: Column) -> str:
     return column.name.replace("_", " ")
 
 
-def _cells(columns: Sequence[Column], row: Sequence[Any]) -> list[str]:
+def cells(columns: Sequence[Column], row: Sequence[Any]) -> list[str]:
+    """A row's values as a table shows them."""
     return [_table_cell(column.kind, value) for column, value in zip(columns, row, strict=True)]
 
 

@@ -1,24 +1,23 @@
-"""``campaignctl query``: read-only SQL for the operator of the machine."""
+"""``campaignctl query``: read-only SQL for the operator of the machine; without a statement, a shell for it."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.cli.invocation import examples, invocation_of, is_interactive, new_app
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
-    from campaignctl.cli.output import Table
+    from campaignctl.domain.sql_text import Statement
 
 app = new_app()
-
-PATH = "/internal/query"
 
 
 @app.command(
     epilog=examples(
+        "campaignctl query",
         'campaignctl query "SELECT platform, sum(clicks) FROM events GROUP BY platform"',
         'campaignctl query "SELECT count() FROM events WHERE campaign_id = {id:UInt64}" --param id=42',
         "campaignctl query --file report.sql -o csv > report.csv",
@@ -26,9 +25,15 @@ PATH = "/internal/query"
 )
 def query(
     context: typer.Context,
-    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="One SELECT; writes are refused.")] = None,
+    sql: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SQL", help="Statements that read, with ; between them; writes are refused. None: a shell."
+        ),
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Read the statement from a file; - is standard input.")
+        Path | None,
+        typer.Option("--file", "-f", metavar="FILE", help="Read the statements from a file; - is standard input."),
     ] = None,
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of {NAME:Type} in the statement. Repeatable.")
@@ -38,47 +43,34 @@ def query(
 ) -> None:
     """Run read-only SQL on the analytics store."""
     invocation = invocation_of(context)
-    body = {
-        "sql": _statement(sql, file),
-        "params": dict(_param(text) for text in param or []),
-        "max_rows": max_rows,
-        "timeout_s": timeout,
-    }
-    from campaignctl.cli.connection import connect
-    from campaignctl.cli.output import decode
+    from campaignctl.cli.query_run import Limits, param_of, run_script
 
-    out = invocation.out()
-    with connect(invocation, timeout_s=timeout + 10) as connection:
-        answer = connection.api.post(PATH, body).content
-    out.answer(answer, _table, items="rows")
-    if decode(answer)["truncated"]:
-        out.note(f"note: only the first {max_rows:,} rows are shown; raise --max-rows for more")
+    limits = Limits(max_rows, timeout, dict(param_of(text) for text in param or []))
+    if sql is None and file is None and is_interactive():
+        from campaignctl.cli.query_shell import run_shell
+
+        run_shell(invocation, limits)
+        return
+    run_script(invocation, _statements(sql, file), limits)
 
 
-def _statement(sql: str | None, file: Path | None) -> str:
-    if (sql is None) == (file is None):
-        raise InvalidInput([FieldError("SQL", "give the statement, or a file of it with --file")], code="usage")
-    if file is None:
-        return sql or ""
-    return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+def _statements(sql: str | None, file: Path | None) -> "list[Statement]":
+    from campaignctl.domain.sql_text import all_statements
+
+    if sql is not None and file is not None:
+        raise InvalidInput(
+            [FieldError("SQL", "give the statement or a file of it with --file, not both")], code="usage"
+        )
+    statements = all_statements(sql if sql is not None else _read(file))
+    if not statements:
+        raise InvalidInput(
+            [FieldError("SQL", "give the statement, a file of it with --file, or statements on standard input")],
+            code="usage",
+        )
+    return statements
 
 
-def _param(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise InvalidInput([FieldError("--param", "must be NAME=VALUE")], code="usage")
-    return name, value
-
-
-def _table(body: Any) -> "Table":
-    from campaignctl.cli.output import Column, Kind, Table
-
-    rows = [list(row.values()) if isinstance(row, dict) else row for row in body["rows"]]
-    numeric = [
-        bool(rows) and all(isinstance(row[at], int | None) or hasattr(row[at], "quantize") for row in rows)
-        for at in range(len(body["columns"]))
-    ]
-    names = [column if isinstance(column, str) else column["name"] for column in body["columns"]]
-    return Table(
-        [Column(name, Kind.RAW if right else Kind.TEXT) for name, right in zip(names, numeric, strict=True)], rows
-    )
+def _read(file: Path | None) -> str:
+    if file is None or str(file) == "-":
+        return sys.stdin.read()
+    return file.read_text(encoding="utf-8")

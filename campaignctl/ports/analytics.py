@@ -230,11 +230,18 @@ class SqlConsole(Protocol):
     """Read-only SQL on the store, for the operator of the machine."""
 
     def run_sql(
-        self, statement: str, parameters: Mapping[str, str], /, *, max_rows: int, timeout_s: float
+        self, statement: str, parameters: Mapping[str, str], /, *, max_rows: int, timeout_s: float, mark: str = ""
     ) -> SqlAnswer:
         """One statement that only reads, with values for its ``{name:Type}`` parameters.
 
-        Raises ``InvalidInput`` with code ``invalid_query`` (not read-only, or wrong: the message is the engine's) or
-        ``query_limit`` (too slow, too large), or ``Unavailable``.
+        Under a ``mark`` (letters and digits that nobody else gives) ``stop_sql`` finds it while it runs.
+
+        Raises ``InvalidInput`` with code ``invalid_query`` (not read-only, or wrong: the message is the engine's),
+        ``query_limit`` (too slow, too large) or ``query_cancelled``, or ``Unavailable``. A position in a message is in
+        bytes of the statement as it was given, from 1.
         """
+        ...
+
+    def stop_sql(self, mark: str, /) -> None:
+        """Have the statement under the mark end as soon as it can; nothing where none runs."""
         ...

@@ -4,6 +4,7 @@ The command line comes this way when a server owns the embedded stores.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -18,7 +19,8 @@ from server.operations import Answer, Body, Operation, serves
 
 router = APIRouter(prefix="/internal")
 
-_MEMBERS = ("sql", "params", "max_rows", "timeout_s")
+_MEMBERS = ("sql", "params", "max_rows", "timeout_s", "mark")
+_MARK = re.compile(r"[A-Za-z0-9]{1,64}")
 _MAX_ROWS = 1_000_000
 _MAX_TIMEOUT_S = 600
 _DEFAULT_ROWS, _DEFAULT_TIMEOUT_S = 10_000, 30
@@ -41,13 +43,39 @@ _ANY = {"application/json": {"type": "object"}}
 def query(call: Call) -> Response:
     call.require_machine_operator()
     asked = _Question(call.json())
-    found = call.app.analytics.run_sql(asked.sql, asked.params, max_rows=asked.max_rows, timeout_s=asked.timeout_s)
+    found = call.app.analytics.run_sql(
+        asked.sql, asked.params, max_rows=asked.max_rows, timeout_s=asked.timeout_s, mark=asked.mark
+    )
     body = {
         "columns": [{"name": column.name, "type": column.type} for column in found.columns],
         "rows": found.rows,
         "truncated": found.truncated,
     }
     return call.answer(json.dumps(body, separators=(",", ":")).encode())  # its integers may have more than 64 bits
+
+
+@serves(
+    router,
+    Operation(
+        "POST",
+        "/query/stop",
+        id="stopQuery",
+        tag="operator",
+        summary="Have a query that runs end",
+        body=Body(_ANY),
+        answers={200: Answer("Told to end, if it runs.", _ANY)},
+        documented=False,
+    ),
+)
+def stop_query(call: Call) -> Response:
+    call.require_machine_operator()
+    errors: list[FieldError] = []
+    fields = FieldReader(call.json(), ("mark",), errors)
+    mark = _mark(fields) if fields.required("mark") else ""
+    if errors:
+        raise InvalidInput(errors)
+    call.app.analytics.stop_sql(mark)
+    return call.answer({"mark": mark})
 
 
 @serves(
@@ -95,7 +123,10 @@ def rotate_keys(call: Call) -> Response:
 
 
 class _Question:
-    """The body: ``sql``, and optionally ``params`` (of strings), ``max_rows`` and ``timeout_s``."""
+    """The body: ``sql``, and optionally ``params`` (of strings), ``max_rows``, ``timeout_s`` and ``mark``.
+
+    Who gives a mark can have the query stopped by it.
+    """
 
     def __init__(self, value: object) -> None:
         errors: list[FieldError] = []
@@ -109,8 +140,19 @@ class _Question:
         self.params: dict[str, str] = dict(params) if isinstance(params, Mapping) else {}
         self.max_rows = int(_within(fields, "max_rows", _DEFAULT_ROWS, _MAX_ROWS))
         self.timeout_s = _within(fields, "timeout_s", _DEFAULT_TIMEOUT_S, _MAX_TIMEOUT_S)
+        self.mark = _mark(fields)
         if errors:
             raise InvalidInput(errors)
+
+
+def _mark(fields: FieldReader) -> str:
+    mark = fields.value("mark")
+    if mark is None:
+        return ""
+    if not isinstance(mark, str) or not _MARK.fullmatch(mark):
+        fields.fail("mark", "must be 1 to 64 letters and digits")
+        return ""
+    return mark
 
 
 def _within(fields: FieldReader, name: str, default: int, most: int) -> float:

@@ -2,9 +2,11 @@
 but three events of ``tests.contracts.analytics_rows``."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from campaignctl.domain.sql_text import pointed_at
 from campaignctl.errors import InvalidInput
 from campaignctl.ports.analytics import SqlColumn, SqlConsole
 
@@ -82,6 +84,7 @@ WRONG = (
     "SELECT 1 \0 DROP TABLE events",
     "SELECT ‘1’",
     "SELECT {missing:UInt8}",
+    "SELECT 1 +",
     "SELECT 1 FORMAT CSV",
     "((",
 )
@@ -174,6 +177,33 @@ class ConsoleContract:
         assert 5 < len(refused.value.message) <= 310
         assert "Traceback" not in refused.value.message
         assert "DB::" not in refused.value.message
+
+    def test_a_position_is_that_of_the_text_as_it_was_given(self, console: SqlConsole) -> None:
+        statement = "SELECT /* é\n -- */ 1 AS a -- ß\nFROM events GROUP BYE a"
+        with pytest.raises(InvalidInput) as refused:
+            console.run_sql(statement, {}, max_rows=5, timeout_s=2)
+        at = pointed_at(statement, refused.value.message)
+        assert at is not None and statement[at:] == "BYE a", refused.value.message
+        assert "JSONCompact" not in refused.value.message
+
+    def test_a_marked_statement_can_be_stopped(self, console: SqlConsole) -> None:
+        console.stop_sql("nothing0under0it")
+        ended: list[str] = []
+
+        def ask(mark: str) -> None:
+            with pytest.raises(InvalidInput) as stopped:
+                console.run_sql(
+                    "SELECT sum(number) FROM numbers(10000000000000)", {}, max_rows=5, timeout_s=8, mark=mark
+                )
+            ended.append(stopped.value.code)
+
+        asking = Thread(target=ask, args=("one",))
+        asking.start()
+        while asking.is_alive():  # it may not have begun yet
+            console.stop_sql("another")
+            console.stop_sql("one")
+            asking.join(0.2)
+        assert ended == ["query_cancelled"]
 
     def test_what_takes_too_long_is_stopped(self, console: SqlConsole) -> None:
         for statement in ("SELECT sum(number) FROM numbers(1000000000000)", "SELECT sleep(3)"):

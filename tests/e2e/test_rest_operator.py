@@ -1,5 +1,6 @@
 """What only the operator of the machine may do over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -51,11 +52,28 @@ def test_what_does_not_read_is_refused(rest: Rest, sql: str) -> None:
         ({}, ["sql"]), ({"sql": 7}, ["sql"]), ({"sql": " "}, ["sql"]), ({"sql": "SELECT 1", "param": {}}, ["param"]),
         ({"sql": "SELECT 1", "params": {"a": 1}}, ["params"]), ({"sql": "SELECT 1", "max_rows": 0}, ["max_rows"]),
         ({"sql": "SELECT 1", "max_rows": True}, ["max_rows"]), ({"sql": "SELECT 1", "timeout_s": "x"}, ["timeout_s"]),
-        ({"sql": "SELECT 1", "timeout_s": 1e9}, ["timeout_s"]),
+        ({"sql": "SELECT 1", "timeout_s": 1e9}, ["timeout_s"]), ({"sql": "SELECT 1", "mark": "a b"}, ["mark"]),
     ],
 )  # fmt: skip
 def test_a_bad_question_names_the_member(rest: Rest, body: Any, named: list[str]) -> None:
     assert fields(problem(_query(rest, body), 422)) == named
+
+
+def test_a_query_is_stopped_by_its_mark(rest: Rest) -> None:
+    body = {"sql": "SELECT sum(number) FROM numbers(10000000000000)", "mark": "m1", "timeout_s": 20}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(_query, rest, body)
+        while not asked.done():
+            stopped = rest.client.post("/internal/query/stop", json={"mark": "m1"}, headers=rest.operator)
+            assert (stopped.status_code, stopped.json()) == (200, {"mark": "m1"})
+            wait([asked], 0.2)
+    problem(asked.result(), 422, "query_cancelled")
+
+
+@pytest.mark.parametrize("body", [{}, {"mark": ""}, {"mark": "' OR 1"}, {"mark": 1}])
+def test_a_stop_needs_a_mark(rest: Rest, user: User, body: Any) -> None:
+    assert fields(problem(rest.client.post("/internal/query/stop", json=body, headers=rest.operator), 422)) == ["mark"]
+    problem(rest.client.post("/internal/query/stop", json={"mark": "m1"}, headers=user.headers), 403, "forbidden")
 
 
 def test_nobody_else_may(rest: Rest, user: User) -> None:

@@ -137,7 +137,6 @@ def test_a_server_that_is_not_there_is_exit_7_with_a_hint(cli: Cli) -> None:
         (("--config", "none.yaml", "serve"), "does not exist"),
         (("--api", "localhost", "campaigns", "list"), "must be http:// or https://"),
         (("campaigns", "list"), "there is no data directory .campaignctl"),
-        (("query",), "SQL: give the statement"),
     ],
 )
 def test_wrong_usage_is_exit_2_with_a_sentence_and_a_hint(arguments: tuple[str, ...], said: str, cli: Cli) -> None:
@@ -240,7 +239,7 @@ def test_the_root_help(width: int, cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
 HEAVY = {
     "chdb", "clickhouse_connect", "fastapi", "httpx2", "msgspec", "numpy", "pandas", "prometheus_client", "pyarrow",
-    "pydantic", "pydantic_settings", "rich", "sqlite3", "starlette", "textual", "uvicorn", "yaml", "asyncio", "ssl",
+    "prompt_toolkit", "pydantic", "pydantic_settings", "pygments", "rich", "sqlite3", "starlette", "textual", "uvicorn", "yaml", "asyncio", "ssl",
 }  # fmt: skip
 
 

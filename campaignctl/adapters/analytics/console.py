@@ -6,11 +6,12 @@ statements in one text, writes ``INTO OUTFILE``, kills queries and describes fil
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from campaignctl.adapters.analytics.clients import Clients, Settings
-from campaignctl.adapters.analytics.failures import console_failures
+from campaignctl.adapters.analytics.failures import console_failures, store_failures
+from campaignctl.adapters.sql_files import load_statements
+from campaignctl.domain.sql_text import Token, blanked, tokens_of
 from campaignctl.errors import InvalidInput
 from campaignctl.ports.analytics import SqlAnswer, SqlColumn, SqlValue
 
@@ -35,32 +36,8 @@ _MAX_ROWS = 1_000_000
 
 _PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*(\w+)")
 _COMPOUND = frozenset({"Array", "Tuple", "Map", "Nested"})
-
-_TOKEN = re.compile(
-    r"""
-      (?P<space>\s+)
-    | (?P<comment>--[^\n]*|\#[ !][^\n]*|/\*.*?\*/)
-    | (?P<text>'(?:[^'\\]|\\.|'')*')
-    | (?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
-    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<number>[0-9][A-Za-z0-9_]*)
-    | (?P<sign>[-+*/%(){}\[\],.:=<>!?|&^@~])
-    | (?P<end>;)
-    """,
-    re.VERBOSE | re.DOTALL | re.ASCII,
-)
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-
-    @property
-    def name(self) -> str:
-        """The identifier or keyword it is, folded; "" for anything else."""
-        if self.kind == "quoted":
-            return self.text[1:-1].casefold()
-        return self.text.casefold() if self.kind == "word" else ""
+_FORM = "JSONCompactEachRowWithNamesAndTypes"
+_SQL = load_statements("clickhouse", "queries", "console.sql")
 
 
 class Console:
@@ -70,13 +47,23 @@ class Console:
         self._clients = clients
 
     def run_sql(
-        self, statement: str, parameters: Mapping[str, str], /, *, max_rows: int, timeout_s: float
+        self, statement: str, parameters: Mapping[str, str], /, *, max_rows: int, timeout_s: float, mark: str = ""
     ) -> SqlAnswer:
         text = read_only(statement)
         max_rows = min(max_rows, _MAX_ROWS)
-        with console_failures(), self._clients.own(_limits(max_rows, timeout_s)) as client:
-            raw = client.raw_query(text, parameters=_bound(text, parameters), fmt="JSONCompactEachRowWithNamesAndTypes")
+        settings = {**_marked(mark), **_limits(max_rows, timeout_s)}
+        with console_failures(added=f" FORMAT {_FORM}"), self._clients.own(settings) as client:
+            raw = client.raw_query(text, parameters=_bound(text, parameters), fmt=_FORM)
         return _answer(raw, max_rows)
+
+    def stop_sql(self, mark: str, /) -> None:
+        with store_failures(), self._clients.own({}) as client:
+            client.command(_SQL["stop"], parameters=_marked(mark))
+
+
+def _marked(mark: str) -> dict[str, str]:
+    """The setting that a statement is found by again. Not the query's id: the embedded engine gives its own."""
+    return {"log_comment": f"campaignctl query {mark}"} if mark else {}
 
 
 class _Literal:
@@ -95,8 +82,8 @@ def _bound(statement: str, parameters: Mapping[str, str]) -> dict[str, object]:
 
 
 def read_only(statement: str) -> str:
-    """The statement without its comments; ``InvalidInput`` unless it is one statement that only reads."""
-    tokens = list(_tokens(statement))
+    """The statement with blanks for its comments; ``InvalidInput`` unless it is one statement that only reads."""
+    tokens = _readable(statement)
     while tokens and tokens[-1].kind == "end":
         tokens.pop()
     meaning = [token for token in tokens if token.kind != "space"]
@@ -107,12 +94,25 @@ def read_only(statement: str) -> str:
     first = next((token for token in meaning if token.text != "("), meaning[0])
     if first.kind != "word" or first.text.upper() not in _READING:
         raise _refused(f"only reading is allowed: {', '.join(_READING)}")
-    for token, following in zip(meaning, [*meaning[1:], _Token("end", "")], strict=True):
+    for token, following in zip(meaning, [*meaning[1:], Token("end", "")], strict=True):
         _refuse_reaching_out(token, following)
     return "".join(token.text for token in tokens)
 
 
-def _refuse_reaching_out(token: _Token, following: _Token) -> None:
+def _readable(statement: str) -> list[Token]:
+    tokens: list[Token] = []
+    at = 0
+    for token in tokens_of(statement):
+        if token.kind in ("open", "unread"):
+            shown = statement[at : at + 20].split("\n")[0]
+            position = len(statement[:at].encode()) + 1
+            raise _refused(f"cannot be read from position {position} on: {shown!r}")
+        tokens.append(Token("space", blanked(token.text)) if token.kind == "comment" else token)
+        at += len(token.text)
+    return tokens
+
+
+def _refuse_reaching_out(token: Token, following: Token) -> None:
     if token.name == "into" and following.name == "outfile":
         raise _refused("INTO OUTFILE is not allowed; redirect the output instead")
     if token.kind == following.kind == "word" and token.name in _CLAUSES:
@@ -121,17 +121,6 @@ def _refuse_reaching_out(token: _Token, following: _Token) -> None:
         raise _refused(f"{token.text}() is not allowed: only the analytics tables can be read")
     if token.name == "default" and following.text == ".":
         raise _refused("the database default is not allowed: it reaches the files of this machine")
-
-
-def _tokens(statement: str) -> Iterator[_Token]:
-    at = 0
-    while at < len(statement):
-        match = _TOKEN.match(statement, at)
-        if match is None or match.lastgroup is None:
-            shown = statement[at : at + 20].split("\n")[0]
-            raise _refused(f"cannot be read from here on: {shown!r}")
-        yield _Token("space", " ") if match.lastgroup == "comment" else _Token(match.lastgroup, match[0])
-        at = match.end()
 
 
 def _limits(max_rows: int, timeout_s: float) -> Settings:

@@ -13,6 +13,7 @@ _UNKNOWN_TABLE, _UNKNOWN_DATABASE = 60, 81
 _ALL_TRIES_FAILED = 279
 _TIMEOUT_EXCEEDED, _TOO_SLOW = 159, 160
 _NOT_ENOUGH_SPACE, _CANNOT_WRITE = 243, 75
+_CANCELLED = 394
 _SIZE_LIMITS = frozenset({158, 241, 307, 396})
 """More rows, memory or bytes than the statement may take."""
 _NO_SPACE = re.compile(r"no space left|not enough space|disk quota exceeded|errno: 28\b", re.IGNORECASE)
@@ -54,16 +55,23 @@ def too_much() -> InvalidInput:
 
 
 @contextmanager
-def console_failures() -> Iterator[None]:
-    """As ``store_failures``; what is wrong with the statement is its author's ``InvalidInput``."""
+def console_failures(added: str = "") -> Iterator[None]:
+    """As ``store_failures``; what is wrong with the statement is its author's ``InvalidInput``.
+
+    ``added`` is what was put behind the author's text: no message quotes it.
+    """
     try:
         yield
     except (ClickHouseError, OSError, RuntimeError) as error:
-        code, message = code_of(error), short_message(error)
+        code, message = code_of(error), short_message(error, without=added)
         if code is None or _is_full(error):
             raise _store_failure(error) from error
         if code in _SIZE_LIMITS | {_TIMEOUT_EXCEEDED, _TOO_SLOW}:
             raise InvalidInput((), message=f"the query was stopped: {message}", code="query_limit") from error
+        if code == _CANCELLED:
+            raise InvalidInput((), message="the query was cancelled", code="query_cancelled") from error
+        if added and added.split()[-1] in message:  # it was read as the statement's next words
+            message = "Syntax error: the statement ends too early"
         raise InvalidInput((), message=message, code="invalid_query") from error
 
 
@@ -88,10 +96,11 @@ def is_no_table(error: BaseException | None) -> bool:
     return code == _UNKNOWN_TABLE or (code == _ALL_TRIES_FAILED and "There is no table" in str(error))
 
 
-def short_message(error: Exception) -> str:
+def short_message(error: Exception, without: str = "") -> str:
     """The engine's sentence, without the stack, the version and the statement's text."""
-    text = str(error).split("\nTraceback", maxsplit=1)[0].split(" Stack trace:", maxsplit=1)[0]
-    text = re.sub(r":? (?:In scope|While (?:executing|processing)) .*", "", text, flags=re.DOTALL)
+    text = str(error).replace(without, "") if without else str(error)
+    text = text.split("\nTraceback", maxsplit=1)[0].split(" Stack trace:", maxsplit=1)[0]
+    text = re.sub(r":? (?:[Ii]n scope|While (?:executing|processing)) .*", "", text, flags=re.DOTALL)
     text = _CODE_NAME.sub("", _TRAILER.sub("", _PREFIX.sub("", " ".join(text.split()))))
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}..."
 
