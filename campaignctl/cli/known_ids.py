@@ -1,6 +1,7 @@
-"""Completion of numbers at the shell: what a running server knows, within a second, and silently nothing otherwise.
+"""Completion of numbers at the shell, within a second, and silently nothing where none are known.
 
-Runs at every press of TAB: nothing heavier than the standard library's HTTP client is imported, and only when asked.
+They come from the server that the command would ask; where none runs, from the embedded store as it lies there. Runs at
+every press of TAB: nothing heavier than the standard library's HTTP client or SQLite is imported, and only when asked.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -30,56 +32,71 @@ Known = list[tuple[str, str]]
 
 def campaign_ids(ctx: typer.Context, incomplete: str) -> Known:
     """The campaigns' numbers, each with its name."""
-    return _known(ctx, incomplete, "/api/v1/campaigns", "id", lambda one: one["name"])
+    return _known(ctx, incomplete, _Kind("campaigns", "id", lambda one: one["name"]))
 
 
 def job_ids(ctx: typer.Context, incomplete: str) -> Known:
     """The newest jobs' numbers, each with what it is."""
-    return _known(ctx, incomplete, "/api/v1/jobs", "job_id", lambda one: f"{one['kind']} {one['status']}")
+    return _known(ctx, incomplete, _Kind("jobs", "job_id", lambda one: f"{one['kind']} {one['status']}"))
 
 
 def account_ids(ctx: typer.Context, incomplete: str) -> Known:
     """The accounts' numbers, each with its platform and name."""
     return _known(
-        ctx, incomplete, "/api/v1/accounts", "id", lambda one: f"{one['platform']} {one['name'] or one['account_id']}"
+        ctx, incomplete, _Kind("accounts", "id", lambda one: f"{one['platform']} {one['name'] or one['account_id']}")
     )
 
 
-def _known(ctx: typer.Context, incomplete: str, path: str, member: str, about: Callable[[Any], str]) -> Known:
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    """Of the route, and of what the store is asked for."""
+    member: str
+    about: Callable[[Any], str]
+
+
+def _known(ctx: typer.Context, incomplete: str, kind: _Kind) -> Known:
     given = invocation_of(ctx)
-    items: list[Any] = []
+    items: Known = []
 
     def look() -> None:
         try:
-            items.extend(_items(given, path))
+            items.extend(_items(given, incomplete, kind))
         except Exception:  # whatever it is, a line that is being typed is no place to say so
             logger.debug("nothing to complete", exc_info=True)
 
     looking = threading.Thread(target=look, daemon=True)  # also a name that does not resolve is given up
     looking.start()
     looking.join(PATIENCE_S)
-    found = [(str(one[member]), _HARMLESS.sub("_", about(one))) for one in list(items)]
-    return [(number, text) for number, text in found if number.startswith(incomplete)]
+    return [(number, _HARMLESS.sub("_", about)) for number, about in list(items) if number.startswith(incomplete)]
 
 
-def _items(given: Invocation, path: str) -> list[Any]:
+def _items(given: Invocation, begun: str, kind: _Kind) -> Known:
     url, token, organization = _server(given)
     if url is None:
-        return []
+        home, has_metadata = _home(given.config)
+        if not (has_metadata and home.is_dir()):
+            return []
+        from campaignctl.adapters.metadata.known_items import known_items
+
+        stored = known_items(home, kind.name, begun, given.organization, most=_SHOWN)
+        return [(str(number), about) for number, about in stored]
     import http.client
 
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=PATIENCE_S)
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     if organization is not None:
         headers["X-Campaignctl-Organization"] = str(organization)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}{path}?{urlencode({'limit': _SHOWN})}", headers=headers)
+        path = f"{parts.path.rstrip('/')}/api/v1/{kind.name}?{urlencode({'limit': _SHOWN})}"
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        return list(json.loads(answer.read())["items"]) if answer.status == 200 else []
+        listed = json.loads(answer.read())["items"] if answer.status == 200 else []
+        return [(str(one[kind.member]), kind.about(one)) for one in listed]
     finally:
         connection.close()
 
@@ -99,18 +116,20 @@ def _server(given: Invocation) -> tuple[str | None, str | None, int | None]:
         return place.api, token, organization
     from campaignctl.adapters.data_directory import DataDirectory
 
-    home = _data_dir(given.config)
+    home, _ = _home(given.config)
     server = DataDirectory(home).running_server() if home.is_dir() else None
     return (None, None, None) if server is None else (server.url, server.token, organization)
 
 
-def _data_dir(config: Path | None) -> Path:
-    """As the settings have it, without loading them: a second is too short for that."""
-    if named := os.environ.get("CA_DATA_DIR"):
-        return Path(named).expanduser()
+def _home(config: Path | None) -> tuple[Path, bool]:
+    """The data directory and whether metadata is in it, as the settings have it without loading them: a second is too
+    short for that.
+    """
     file = config or Path(os.environ.get("CA_CONFIG") or "config/config.yaml")
+    kept: dict[str, Any] = {}
     if file.is_file():
         import yaml
 
-        named = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("data_dir")
-    return Path(named or ".campaignctl").expanduser()
+        kept = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    has_metadata = not (os.environ.get("CA_POSTGRES_HOST") or (kept.get("postgres") or {}).get("host"))
+    return Path(os.environ.get("CA_DATA_DIR") or kept.get("data_dir") or ".campaignctl").expanduser(), has_metadata

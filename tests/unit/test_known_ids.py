@@ -3,10 +3,12 @@
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -82,6 +84,81 @@ def test_no_server_no_right_and_no_answer_are_silence(api: str, tmp_path: Path) 
         mute.listen()
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         assert _completed("campaignctl jobs show ", tmp_path, CA_API_URL=url) == []
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Path:
+    """A directory whose stores no server has open; its metadata are as the migrations make them."""
+    home = tmp_path / ".campaignctl"
+    home.mkdir()
+    with closing(sqlite3.connect(home / "metadata.sqlite")) as metadata:
+        metadata.execute("PRAGMA journal_mode = WAL")
+        for migration in sorted((ROOT / "sql" / "metadata" / "migrations" / "sqlite").glob("*.sql")):
+            metadata.executescript(migration.read_text())
+        _fill(metadata, "organizations", id=1, name="a")
+        _fill(metadata, "organizations", id=2, name="b")
+        for number, name, owner in ((1, "Spring", 1), (12, "Diwali `x`", 1), (13, "Spring two", 2)):
+            _fill(metadata, "campaigns", id=number, name=name, organization_id=owner)
+        for number in range(1, 130):
+            _fill(metadata, "jobs", id=number, kind="fetch", status="running", organization_id=1)
+        _fill(metadata, "platform_accounts", id=3, platform="meta", name="", account_id="act_1", organization_id=2)
+        metadata.commit()
+    return home
+
+
+def _fill(metadata: sqlite3.Connection, table: str, **values: object) -> None:
+    """A row of it, with something harmless in every other column that needs a value."""
+    for _, name, kind, needed, default, key in metadata.execute(f"PRAGMA table_info({table})").fetchall():
+        if name not in values and needed and default is None and not key:
+            values[name] = 0 if kind == "INTEGER" else f"{name}{values['id']}"
+    places = ", ".join(f":{name}" for name in values)
+    metadata.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", values)
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        ("insights --campaign ", {"1", "12", "13"}), ("--organization 1 campaigns show ", {"1", "12"}),
+        ("accounts show ", {"3"}), ("--organization 1 accounts show ", set()),
+    ],
+)  # fmt: skip
+def test_without_a_server_numbers_come_from_the_embedded_store(
+    line: str, numbers: set[str], embedded: Path, tmp_path: Path
+) -> None:
+    before = sorted(embedded.iterdir())
+    assert set(_completed(f"campaignctl {line}", tmp_path)) == numbers
+    assert sorted(embedded.iterdir()) == before, "nothing is left behind"
+
+
+def test_the_newest_jobs_come_and_a_beginning_narrows(embedded: Path, tmp_path: Path) -> None:
+    assert set(_completed("campaignctl jobs show ", tmp_path)) == {str(number) for number in range(30, 130)}
+    assert set(_completed("campaignctl jobs show 12", tmp_path, COMP_CWORD="3")) == {"12", *map(str, range(120, 130))}
+
+
+def test_a_store_that_is_open_elsewhere_or_no_store_at_all(embedded: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(embedded / "metadata.sqlite")) as metadata:
+        _fill(metadata, "campaigns", id=77, name="x", organization_id=1)
+        metadata.execute("COMMIT")
+        metadata.execute("BEGIN IMMEDIATE")
+        assert "77" in _completed("campaignctl campaigns show ", tmp_path)
+        metadata.execute("ROLLBACK")
+    assert _completed("campaignctl campaigns show ", tmp_path, CA_POSTGRES_HOST="db") == []
+    (embedded / "metadata.sqlite").write_bytes(b"no database")
+    assert _completed("campaignctl campaigns show ", tmp_path) == []
+    (embedded / "metadata.sqlite").unlink()
+    assert _completed("campaignctl campaigns show ", tmp_path) == []
+    assert not (embedded / "metadata.sqlite").exists()
+
+
+def test_nothing_heavy_is_imported_to_look_into_the_store(embedded: Path) -> None:
+    modules = imported_by(
+        COMP_WORDS="campaignctl pacing --campaign ",
+        COMP_CWORD="3",
+        _CAMPAIGNCTL_COMPLETE="complete_bash",
+        CA_DATA_DIR=str(embedded),
+    )
+    assert "sqlite3" in modules
+    assert not modules & (HEAVY - {"pydantic", "sqlite3"})
 
 
 def test_nothing_heavy_is_imported_to_ask(api: str) -> None:
