@@ -120,6 +120,7 @@ PAGES = {
         ("campaignctl serve &", "export API=http://127.0.0.1:8080/api/v1"),
         says={"timeout 2 curl": "event: insights"},
     ),
+    "docs/query.md": Page(stores, says={'campaignctl query "SELECT platform': r"meta +0"}),
     "docs/operations.md": Page(stores, says={"campaignctl context current": "lab"}),
     "docs/how-to/connect-an-account.md": Page(
         says={"campaignctl accounts verify": "Sandbox meta USD", "campaignctl insights": "report|mixed"}
