@@ -241,9 +241,10 @@ def test_whoever_lost_the_lease_stops_and_changes_nothing(
     metadata: SQLiteMetadata, service: JobService, operator: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "RENEW_EVERY_S", 0.0)
-    interrupted = threading.Event()
+    begun, interrupted = threading.Event(), threading.Event()
 
     def act(context: JobContext) -> JobResult:
+        begun.set()  # who loses the lease before has nothing to stop
         try:
             while True:
                 context.pause(0.01)
@@ -253,10 +254,10 @@ def test_whoever_lost_the_lease_stops_and_changes_nothing(
 
     job = service.submit(new(operator), operator)
     running = runner(metadata, Handler(act)).start()
-    eventually(lambda: stored(metadata, job).status is JobStatus.RUNNING)
+    assert begun.wait(60)
     assert metadata.take_job(job.id, "the partition", 60) is not None
-    assert interrupted.wait(10)
-    assert running.stop(10)
+    assert interrupted.wait(60)
+    assert running.stop(60)
     assert metadata.finish_job(job.id, "the partition", JobStatus.SUCCEEDED, {}, None)
 
 

@@ -58,7 +58,7 @@ def test_sqlite_understands_every_statement(store: SQLiteMetadata, path: Path) -
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
     # What PostgreSQL alone is asked for is looked at in test_postgresql_metadata.
     source = "".join(file.read_text() for file in ADAPTER.glob("*.py") if file.name != "postgresql.py")
-    used = set(re.findall(r'tx\.(?:all|all_over|one|run)\(\s*"([a-z_]+)"', source))
+    used = set(re.findall(r'(?:tx\.(?:all|all_over|one|run)|_database\.ask)\(\s*"([a-z_]+)"', source))
     assert used == set(sqlite_file._STATEMENTS)
 
 

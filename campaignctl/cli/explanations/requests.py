@@ -136,6 +136,11 @@ TOLD = {
         "Replacing needs the ETag of what is replaced, so that no change of others is lost.",
         "read the object and send its ETag as If-Match",
     ),
+    "query_cancelled": (
+        "The statement was stopped before it had an answer.",
+        "Ctrl-C in the shell that asked, or somebody stopped it in the store.",
+        "ask again",
+    ),
     "query_limit": (
         "The statement went beyond a limit of rows, memory or time.",
         "It reads or answers too much.",
