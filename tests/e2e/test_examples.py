@@ -104,3 +104,17 @@ def test_the_gate_lets_fresh_numbers_pass_and_stops_silent_ones(server: Server, 
     assert (passed.returncode, passed.stdout.splitlines()[-1]) == (0, "the numbers of 1 are new enough and agree")
     assert run(server, home, gate, "1", GATE_MAX_AGE="1s").returncode == 1
     assert run(server, home, gate).returncode == 2
+
+
+def test_the_notebook_plots_what_was_exported(server: Server, home: Path, events: Path) -> None:
+    server.client.wait(server.client.send(events.read_bytes().splitlines()).positions, 1)
+    notebook = json.loads((EXAMPLES / "notebooks" / "spend.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
+    ran = run(server, home, sys.executable, "-c", "\n".join(cells), MPLBACKEND="Agg", MPLCONFIGDIR=str(home / "mpl"))
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[0].startswith("2 rows, {")
+    assert "'currency': 'USD'" in ran.stdout.splitlines()[0]
+    assert ran.stdout.splitlines()[1:] == ["meta 0.000000", "tiktok 0.000000"]
+    for picture in ("spend.png", "roas.png"):
+        assert (home / picture).read_bytes().startswith(b"\x89PNG")
