@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from campaignctl.adapters.analytics import report_answers
-from campaignctl.domain import insight_reports, local_days
+from campaignctl.domain import insight_json, insight_reports, local_days
 from campaignctl.domain.dedup_window import DedupWindow
 from campaignctl.domain.insight_reports import Decision
 from campaignctl.domain.insight_rows import RowTable
@@ -56,12 +56,22 @@ class _AveragedSums(Sums):
 def averaged_ratios() -> None:
     """The ratios of the totals are the mean of the rows' ratios instead of made from sums."""
     right: Callable[[RowTable], Sums] = RowTable.__dict__["totals"].func
+    shown = insight_json._sums
 
     def wrong(self: RowTable) -> Sums:
-        rows = [self._row(cell).sums for cell in range(len(self._cells.rows))]
+        rows = [row.sums for row in self._rows(range(len(self._cells.rows)))]
         return _AveragedSums(right(self), rows)
 
+    def shown_wrong(sums: Sums) -> str:
+        text = shown(sums)
+        if isinstance(sums, _AveragedSums):
+            for ratio in Ratio:
+                mean = insight_json._millionths(sums.ratio(ratio))
+                text = re.sub(rf'"{ratio.value}": [^,]+', f'"{ratio.value}": {mean}', text)
+        return text
+
     RowTable.totals = property(wrong)  # type: ignore[assignment,method-assign]
+    insight_json._sums = shown_wrong
 
 
 def window_not_rebuilt() -> None:
