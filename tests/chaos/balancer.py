@@ -29,6 +29,8 @@ class Balancer:
         """Connections that a server refused, so that the next one was taken."""
         self._ready: dict[str, bool] = {}
         self._turn = 0
+        self._serving: set[asyncio.Task[None] | None] = set()
+        """Nothing else holds who waits for a connection to close: they would be collected on the way."""
         self._stopping = threading.Event()
         self._listens = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="balancer", daemon=True)
@@ -61,6 +63,8 @@ class Balancer:
         self._listens.set()
         await self._look()
         server.close()
+        while self._serving:
+            await asyncio.sleep(0.01)
 
     async def _look(self) -> None:
         while not self._stopping.is_set():
@@ -71,6 +75,7 @@ class Balancer:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(task := asyncio.current_task())
         try:
             request = await _request(reader)
             if request:
@@ -79,6 +84,7 @@ class Balancer:
             pass  # the client has gone: nobody is left to be answered
         finally:
             await _close(writer)
+            self._serving.discard(task)
 
     async def _hand_over(self, request: bytes, client: asyncio.StreamWriter) -> None:
         ready = [url for url, is_ready in self._ready.items() if is_ready]
