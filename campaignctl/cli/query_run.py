@@ -90,7 +90,7 @@ def ask(connection: Connection, statement: str, limits: Limits) -> bytes:
     asking.start()
     try:
         return answer.result()
-    except BaseException:
+    except BaseException:  # also Ctrl-C and SIGTERM, which come to this thread
         if asking.is_alive():
             _stop(connection, mark)
             asking.join(_STOP_WAIT_S)

@@ -130,35 +130,30 @@ class AccountFetcher:
         One fetch of an account at a time: what it compares with must have landed. Raises ``PlatformError``, what ends
         the job, and ``Unavailable``.
         """
+        owner = f"job {context.job.id}"
+        with self._watched(plan.platform):
+            self._hold(account, owner, context)
+            try:
+                of = self._patiently(lambda: self._prepared(account), context)
+                windows = self._windows(of, plan, request)
+                planned(len(windows))
+                for window in windows:
+                    self._hold(account, owner, context)
+                    outcome.add(self._window(of, window, context))
+            finally:
+                self._metadata.hold_account(account.id, owner, 0.0)
+
+    @contextmanager
+    def _watched(self, platform: Platform) -> Iterator[None]:
+        """Tell the watch how the fetch in the ``with`` ended."""
         try:
-            self._fetch(plan, account, request, context, outcome, planned)
+            yield
         except Unavailable:  # goes on from here in a moment
             raise
         except CampaignctlError as error:
-            self._watch.account_fetched(plan.platform.value, error.code)
+            self._watch.account_fetched(platform.value, error.code)
             raise
-        self._watch.account_fetched(plan.platform.value, "ok")
-
-    def _fetch(
-        self,
-        plan: AccountPlan,
-        account: PlatformAccount,
-        request: FetchRequest,
-        context: JobContext,
-        outcome: AccountOutcome,
-        planned: Callable[[int], None],
-    ) -> None:
-        owner = f"job {context.job.id}"
-        self._hold(account, owner, context)
-        try:
-            of = self._patiently(lambda: self._prepared(account), context)
-            windows = self._windows(of, plan, request)
-            planned(len(windows))
-            for window in windows:
-                self._hold(account, owner, context)
-                outcome.add(self._window(of, window, context))
-        finally:
-            self._metadata.hold_account(account.id, owner, 0.0)
+        self._watch.account_fetched(platform.value, "ok")
 
     @contextmanager
     def alone_with(self, account: PlatformAccount, context: JobContext) -> Iterator[FetchedAccount]:

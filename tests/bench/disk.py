@@ -1,16 +1,10 @@
 """What a million events take on disk, in each server: ``python -m tests.bench --only disk --events 1000000``."""
 
 import os
-import time
 from pathlib import Path
 
-from campaignctl.config import load_settings
-from tests.bench.events import CAMPAIGNS, write_events
-from tests.bench.ingest import produce
-from tests.bench.servers import SECTIONS, by_workers, clickhouse
-from tests.support.deployment import own_places
-from tests.support.program import Program
-from tests.support.thread import open_thread
+from tests.bench.events import write_events
+from tests.bench.servers import by_workers, clickhouse, full_log
 
 _TABLES = """
 SELECT table, sum(rows), sum(bytes_on_disk), sum(data_uncompressed_bytes), count() FROM system.parts
@@ -21,20 +15,9 @@ def measure(directory: Path, events: int) -> None:
     """Produce them, have one worker count them, and look at the tables before and after all merges."""
     file = directory / "events.ndjson"
     given_bytes = write_events(file, events)
-    with own_places() as given:
-        places = given | {"CA_DATA_DIR": str(directory / "home" / "data")}
-        (directory / "home").mkdir()
-        Program(directory / "home", places).run("init-schema")
-        settings = load_settings(environ=places)
-        with open_thread(directory / "home" / "data", **{name: getattr(settings, name) for name in SECTIONS}) as thread:
-            thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
-            started_s = time.monotonic()
-            produce(thread, file)
-            produced_s = time.monotonic() - started_s
+    with full_log(directory, file) as places:
         taken = by_workers(directory, places, 1)
-        print(
-            f"{events:,} events of {given_bytes / events:.0f} bytes, produced in {produced_s:.0f} s; load {os.getloadavg()[0]:.1f}"
-        )
+        print(f"{events:,} events of {given_bytes / events:.0f} bytes; load {os.getloadavg()[0]:.1f}")
         print(f"one worker: {events / taken.seconds:,.0f} a second, {taken.worker_rss_mib:.0f} MiB")
         with clickhouse(places, places["CA_CLICKHOUSE_DATABASE"]) as client:
             for when in ("as inserted", "merged"):

@@ -151,6 +151,10 @@ def _tiktok_row(campaign: int, day: str, figures: tuple[int, int, int]) -> dict[
     }
 
 
+def _encoded(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 def _canned(platform: str, campaigns: int, days: int) -> Canned:
     rows = [
         {"meta": _meta_row, "google": _google_row, "linkedin": _linkedin_row, "tiktok": _tiktok_row}[platform](*cell)
@@ -158,19 +162,18 @@ def _canned(platform: str, campaigns: int, days: int) -> Canned:
     ]
     size = PAGE_ROWS[platform]
     pages = [rows[at : at + size] for at in range(0, len(rows), size)]
-    encode = lambda value: json.dumps(value, separators=(",", ":")).encode()  # noqa: E731
     if platform == "meta":
         next_ = [f"{BASE}/v25.0/77/insights?access_token=bench-token&after={n + 1}" for n in range(len(pages) - 1)]
         paging = [{"cursors": {"after": "x"}, "next": one} for one in next_] + [{"cursors": {"after": "x"}}]
-        answers = [encode({"data": page, "paging": one}) for page, one in zip(pages, paging, strict=True)]
+        answers = [_encoded({"data": page, "paging": one}) for page, one in zip(pages, paging, strict=True)]
         return Canned(answers, lambda request: int(_query(request).get("after", ["0"])[0]))
     if platform == "google":
         batches = [{"results": page, "requestId": "bench"} for page in pages]
-        return Canned([encode(batches)], lambda _: 0)
+        return Canned([_encoded(batches)], lambda _: 0)
     if platform == "linkedin":
-        return Canned([encode({"paging": {"start": 0, "count": 10, "links": []}, "elements": rows})], lambda _: 0)
+        return Canned([_encoded({"paging": {"start": 0, "count": 10, "links": []}, "elements": rows})], lambda _: 0)
     answers = [
-        encode(
+        _encoded(
             {
                 "code": 0,
                 "message": "OK",

@@ -98,11 +98,9 @@ class Taken:
         return self.worker_cpu_s + self.server_cpu_s
 
 
-def compare(directory: Path, events: int, rounds: int) -> None:
-    """Let the variants take turns, and print medians and ratios."""
-    file = directory / "events.ndjson"
-    write_events(file, events)
-    results: dict[str, list[Taken]] = defaultdict(list)
+@contextmanager
+def full_log(directory: Path, file: Path) -> Iterator[dict[str, str]]:
+    """Places of the servers with everything made, the campaigns too, and the file's events in the log, not counted."""
     with own_places() as given:
         places = given | {"CA_DATA_DIR": str(directory / "home" / "data")}
         (directory / "home").mkdir()
@@ -111,6 +109,15 @@ def compare(directory: Path, events: int, rounds: int) -> None:
         with open_thread(directory / "home" / "data", **{name: getattr(settings, name) for name in SECTIONS}) as thread:
             thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
             produce(thread, file)
+        yield places
+
+
+def compare(directory: Path, events: int, rounds: int) -> None:
+    """Let the variants take turns, and print medians and ratios."""
+    file = directory / "events.ndjson"
+    write_events(file, events)
+    results: dict[str, list[Taken]] = defaultdict(list)
+    with full_log(directory, file) as places:
         for turn in range(rounds):
             for name, run in _variants(directory, events).items():
                 results[name].append(_in_own_tables(places, turn, run))
