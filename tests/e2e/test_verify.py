@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from campaignctl.adapters.analytics.verification import VerifiedEvents
 from campaignctl.cli.app import run
+from campaignctl.services import verification
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, running
 from tests.e2e.test_replay import event, to_log
 from worker.lifecycle import working
@@ -89,13 +91,33 @@ def test_holes_are_named_and_counted_again(rest: Rest, verify: Any) -> None:
     assert clicks(user, campaign_id) == clicks(user, campaign_id, group_by="device") == 90
 
 
-def test_a_row_that_is_there_twice_is_named_and_removed(rest: Rest, verify: Any) -> None:
+@pytest.fixture
+def moved(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge comes between finding a row and removing it, once, and one row is removed at a time."""
+    merges = iter(["OPTIMIZE TABLE events FINAL"])
+    right = VerifiedEvents.remove_rows
+
+    def after_a_merge(self: Any, *given: Any) -> None:
+        for merge in merges:
+            spoil(rest, merge)
+        right(self, *given)
+
+    monkeypatch.setattr(VerifiedEvents, "remove_rows", after_a_merge)
+    monkeypatch.setattr(verification, "MAX_OFFSETS", 1)
+
+
+@pytest.mark.parametrize("meanwhile", ["undisturbed", "moved"])
+def test_a_row_that_is_there_twice_is_named_and_removed(
+    rest: Rest, verify: Any, meanwhile: str, request: pytest.FixtureRequest
+) -> None:
+    if meanwhile == "moved":
+        request.getfixturevalue("moved")
     user, campaign_id = made(rest)
     of = f"campaign_id = {campaign_id}"
     spoil(rest, f"INSERT INTO events SELECT * FROM events WHERE {of} AND event_id = 'e5' "
-                "SETTINGS insert_deduplication_token = 'twice'")  # fmt: skip
+                f"SETTINGS insert_deduplication_token = 'twice {campaign_id}'")  # fmt: skip
     spoil(rest, f"INSERT INTO events SELECT * REPLACE (koff + 1000000 AS koff) FROM events WHERE {of} "
-                "AND event_id = 'e6' SETTINGS insert_deduplication_token = 'another record'")  # fmt: skip
+                f"AND event_id = 'e6' SETTINGS insert_deduplication_token = 'another {campaign_id}'")  # fmt: skip
     verified = verify("--campaign", str(campaign_id))
     overlaps = [one for one in verified.body["findings"] if one["kind"] == "overlap"]
     assert sorted((one["event_id"], one["message"][:10]) for one in overlaps) == [
