@@ -39,6 +39,7 @@ from campaignctl.services.rates import RateService
 from campaignctl.services.reaggregation import ReaggregationService
 from campaignctl.services.reconciliation import ReconciliationService
 from campaignctl.services.restatements import RestatementService
+from campaignctl.services.row_verification import RowVerification
 from campaignctl.services.schema import PlannedMigrations, SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.topics import TopicDifference, topic_differences
@@ -100,6 +101,7 @@ class App:
     conflicts: ConflictService
     event_export: EventExportService
     verification: VerificationService
+    row_verification: RowVerification
     schema: SchemaService
     lag: LagService
     freshness: FreshnessService

@@ -44,6 +44,7 @@ from campaignctl.services.rates import RateService
 from campaignctl.services.reaggregation import ReaggregationService
 from campaignctl.services.reconciliation import ReconciliationService
 from campaignctl.services.restatements import RestatementService
+from campaignctl.services.row_verification import RowVerification
 from campaignctl.services.schema import SchemaService
 from campaignctl.services.startup import Startup
 from campaignctl.services.unmapped import UnmappedService
@@ -150,6 +151,14 @@ def build_app(
         conflicts=ConflictService(analytics, metadata, window_days=events.dedup_window_days),
         event_export=EventExportService(analytics, campaigns, metadata),
         verification=_verification(settings, clock, stores, letters),
+        row_verification=RowVerification(
+            stores.analytics,
+            stores.analytics,
+            stores.metadata,
+            window_days=settings.events.dedup_window_days,
+            retention_days=settings.events.retention_days,
+            clock=clock,
+        ),
         schema=schema,
         lag=lag,
         freshness=FreshnessService(analytics, analytics, metadata, clock),
@@ -193,7 +202,6 @@ def _verification(settings: "Settings", clock: "Clock", stores: Stores, letters:
     return VerificationService(
         stores.analytics,
         stores.analytics,
-        stores.analytics,
         stores.event_log,
         letters,
         stores.metadata,
@@ -208,7 +216,6 @@ def _verification(settings: "Settings", clock: "Clock", stores: Stores, letters:
         topic=kafka.events_topic,
         group=kafka.group_id,
         window_days=events.dedup_window_days,
-        retention_days=events.retention_days,
         clock=clock,
     )
 

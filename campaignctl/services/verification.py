@@ -1,25 +1,19 @@
-"""Verifying: the log, the raw rows and the rollup against each other, piece by piece, while everything runs.
+"""Verifying the log against the rows that have landed, piece by piece, while everything runs.
 
 - A *hole* is a record of the log below the committed offset that should have a row and has none: it was not refused, is
   no copy of an event that counts, and its campaign is known. It is filled by producing the record again, so that the
   partition's owner counts it as any other record; where the owner's window takes that for a copy, the row itself is put
   back.
-- An *overlap* is an event that counts twice: two rows of one record, or two rows that the rules of deduplication call
-  one event. The later row is removed.
-- *Drift* is a rollup that differs from its raw rows; a re-aggregation of those days mends it.
-- What is *erased* and there: a worker that was frozen during an erasure may land rows after the job has removed what
-  there was. The job is done again.
 - A *rewind* is a group or a log that was set back behind what has been applied, a *foreign row* one at an offset of the
   log where no record is.
 
-Each call looks at one piece, so memory is bounded and a caller can show how far it is.
+Each call looks at one piece, so memory is bounded and a caller can show how far it is. What can be told from
+rows alone is verified in ``row_verification.py``.
 """
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any, cast
 
 from campaignctl.domain.dead_letters import FromLog
@@ -27,40 +21,18 @@ from campaignctl.domain.dedup_window import DedupWindow
 from campaignctl.errors import InvalidInput, Unavailable
 from campaignctl.ports.analytics import EventRows, EventStore, OffsetRange
 from campaignctl.ports.clock import Clock
-from campaignctl.ports.erasures import RemovalStore
 from campaignctl.ports.event_log import EventLog, NewRecord, OffsetLost, RecordBatch, Topic
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
-from campaignctl.ports.verification import RepeatedRow, VerificationStore
+from campaignctl.ports.verification import VerificationStore
 from campaignctl.services.dead_letters import DeadLetters
+from campaignctl.services.findings import Finding
 from campaignctl.services.ingestion import Ingestor, RecordRange, topic_number
 from campaignctl.services.landing import rows_at
 
 MAX_OFFSETS = 10_000
 _RECORDS_AT_ONCE = 10_000
-_IDS_AT_ONCE = 500_000
 _LOOKUP_KEYS = 10_000
-_SETTLE_S = 1.0
-_TRIES = 5
-"""Removals that find no row in its place, as a merge moved it; one after another is rare already."""
-_EPOCH = date(1970, 1, 1)
 _DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong."""
-
-    kind: str
-    """``hole``, ``overlap``, ``drift``, ``erased``, ``rewind`` or ``foreign_row``."""
-    message: str
-    campaign_id: int | None = None
-    event_id: str | None = None
-    partition: int | None = None
-    offset: int | None = None
-    day: str | None = None
-
-    def shown(self) -> dict[str, object]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +83,6 @@ class VerificationService:
         self,
         store: EventStore,
         rows: VerificationStore,
-        erased_rows: RemovalStore,
         event_log: EventLog,
         letters: DeadLetters,
         metadata: CampaignFactsStore,
@@ -120,12 +91,10 @@ class VerificationService:
         topic: str,
         group: str,
         window_days: int,
-        retention_days: int,
         clock: Clock,
     ) -> None:
         self._store = store
         self._rows = rows
-        self._erased_rows = erased_rows
         self._event_log = event_log
         self._letters = letters
         self._metadata = metadata
@@ -133,7 +102,6 @@ class VerificationService:
         self._topic = topic
         self._group = group
         self._window_ms = window_days * _DAY_MS
-        self._retention_days = retention_days
         self._clock = clock
 
     def plan(self, campaign_id: int | None, since_us: int | None) -> Plan:
@@ -194,38 +162,6 @@ class VerificationService:
             findings += [Finding("foreign_row", said, partition=partition, offset=offset) for offset in foreign]
         return Piece(max(records.next_offset, start + 1), len(records.offsets), findings)
 
-    def check_campaign(self, campaign_id: int, since_us: int | None, raw_rows: int) -> list[Finding]:
-        """Overlaps of the campaign's rows, and drift of its rollup."""
-        findings = [
-            Finding(
-                "overlap",
-                "two rows of one record" if _same_record(row, kept) else f"counts already, at offset {kept.offset}",
-                campaign_id=campaign_id,
-                event_id=row.event_id,
-                partition=row.partition,
-                offset=row.offset,
-                day=_day_text(row.day),
-            )
-            for row, kept in self._surplus(campaign_id, since_us, raw_rows)
-        ]
-        findings += self._erased_events(campaign_id)
-        drift = self._drift(campaign_id, since_us)
-        if drift:  # rows that land at this very moment are in one table before the other
-            self._clock.sleep(_SETTLE_S)
-            again = self._drift(campaign_id, since_us)
-            drift = [one for one in drift if one in again]
-        return findings + drift
-
-    def _erased_events(self, campaign_id: int) -> list[Finding]:
-        """What is there of events that were erased, unless a job is about to remove it."""
-        erasures = [one for one in self._metadata.erased_events().values() if one.campaign_id == campaign_id]
-        if not erasures or campaign_id in self._metadata.erasing():
-            return []
-        traces = [self._erased_rows.traces_of_events(campaign_id, one.digests) for one in erasures]
-        rows = sum(one.events + one.conflicts for one in traces)
-        said = f"{rows} rows and conflicts of erased events are there"
-        return [Finding("erased", said, campaign_id=campaign_id)] if rows else []
-
     def fill(self, partition: int, offsets: Sequence[int], *, directly: bool) -> int:
         """Fill those of the offsets that are holes; answers how many.
 
@@ -258,23 +194,6 @@ class VerificationService:
         named = f"{min(offsets)}-{max(offsets)}-{len(offsets)}"
         self._store.append_events(rows, f"{topic.incarnation}-{records.partition}-{named}-verify-{minute}")
         self._metadata.bump_data_versions(set(rows.campaign_id))
-
-    def remove_surplus(self, campaign_id: int, since_us: int | None, raw_rows: int) -> int:
-        """Remove the rows that count something twice; answers how many. The rollup still holds them afterwards."""
-        surplus, removed, in_vain = self._surplus_places(campaign_id, since_us, raw_rows), 0, 0
-        while surplus and in_vain < _TRIES:
-            self._rows.remove_rows(campaign_id, surplus[:MAX_OFFSETS])
-            # Asked again each time: a removal moves the other rows, and one that a merge had moved is where it was not.
-            left = self._surplus_places(campaign_id, since_us, raw_rows)
-            removed += max(len(surplus) - len(left), 0)
-            in_vain = in_vain + 1 if len(left) >= len(surplus) else 0
-            surplus = left
-        if removed:
-            self._metadata.bump_data_versions([campaign_id])
-        return removed
-
-    def _surplus_places(self, campaign_id: int, since_us: int | None, raw_rows: int) -> list[tuple[str, int]]:
-        return [row.place for row, _ in self._surplus(campaign_id, since_us, raw_rows)]
 
     def _due(
         self, records: RecordBatch, start: int, topic: Topic, landed: set[int], campaign_id: int | None
@@ -330,44 +249,6 @@ class VerificationService:
                 found |= {origin.offset} & wanted
         return found
 
-    def _surplus(
-        self, campaign_id: int, since_us: int | None, raw_rows: int
-    ) -> Iterator[tuple[RepeatedRow, RepeatedRow]]:
-        """Each row that counts something twice, and the row that counts it already."""
-        buckets = raw_rows // _IDS_AT_ONCE + 1
-        since_ms = 0 if since_us is None else since_us // 1_000
-        for bucket in range(buckets):
-            rows = self._rows.repeated_rows(campaign_id, since_ms, bucket, buckets)
-            for _, group in groupby(rows, key=lambda row: row.event_id):
-                yield from self._surplus_of(list(group))
-
-    def _surplus_of(self, rows: Sequence[RepeatedRow]) -> Iterator[tuple[RepeatedRow, RepeatedRow]]:
-        counted: list[RepeatedRow] = []
-        for row in rows:
-            kept = next((one for one in reversed(counted) if self._are_one_event(one, row)), None)
-            if kept is None:
-                counted.append(row)
-            else:
-                yield row, kept
-
-    def _are_one_event(self, earlier: RepeatedRow, later: RepeatedRow) -> bool:
-        near = later.time_ms - earlier.time_ms <= self._window_ms
-        return near or later.event_time_us == earlier.event_time_us
-
-    def _drift(self, campaign_id: int, since_us: int | None) -> list[Finding]:
-        # Days that end where raw rows begin to expire may have lost some of them.
-        today = (self._clock.now().date() - _EPOCH).days
-        first_day = today - self._retention_days + 2
-        if since_us is not None:
-            first_day = max(first_day, since_us // (1_000 * _DAY_MS) - 1)
-        findings = []
-        for one in self._rows.rollup_differences(campaign_id, first_day):
-            lacks = ", ".join(f"{name} {value:+d}" for name, value in one.lacks.items() if not name.endswith("_high"))
-            where = " ".join((one.platform, one.region, one.currency))
-            said = f"the rollup of {where} lacks {lacks or 'a part of its sums'}"
-            findings.append(Finding("drift", said, campaign_id=campaign_id, day=_day_text(one.day)))
-        return findings
-
     def _first_since(self, partition: int, start: int, end: int, since_us: int) -> int:
         """The first offset that the log took at or after an instant; log time never falls within a partition."""
         low, high = start, end
@@ -385,10 +266,6 @@ class VerificationService:
         if topic is None:
             raise Unavailable(f"The event log has no topic {self._topic}.", service="event_log", code="topic_missing")
         return topic
-
-
-def _same_record(one: RepeatedRow, other: RepeatedRow) -> bool:
-    return (one.topic_id, one.partition, one.offset) == (other.topic_id, other.partition, other.offset)
 
 
 def _intent_end(metadata: str) -> int:
@@ -421,7 +298,3 @@ def _stretches(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
         end = min(ordered[-1] + 1, start + _RECORDS_AT_ONCE)
         yield start, end
         ordered = [offset for offset in ordered if offset >= end]
-
-
-def _day_text(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()

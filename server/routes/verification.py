@@ -66,7 +66,7 @@ def log(call: Call) -> Response:
 @serves(router, _operation("/campaign", "verifyCampaign", "Verify the rows of a campaign"))
 def campaign(call: Call) -> Response:
     asked = _Asked(call, ("campaign_id", "since", "raw_rows"))
-    findings = call.app.verification.check_campaign(
+    findings = call.app.row_verification.check_campaign(
         asked.number("campaign_id"), asked.since_us, asked.number("raw_rows")
     )
     return call.answer({"findings": [finding.shown() for finding in findings]})
@@ -82,7 +82,7 @@ def fill(call: Call) -> Response:
 @serves(router, _operation("/surplus", "removeSurplus", "Remove rows that count something twice"))
 def surplus(call: Call) -> Response:
     asked = _Asked(call, ("campaign_id", "since", "raw_rows"))
-    removed = call.app.verification.remove_surplus(
+    removed = call.app.row_verification.remove_surplus(
         asked.number("campaign_id"), asked.since_us, asked.number("raw_rows")
     )
     return call.answer({"removed": removed})

@@ -8,7 +8,7 @@ import pytest
 
 from campaignctl.adapters.analytics.verification import VerifiedEvents
 from campaignctl.cli.app import run
-from campaignctl.services import verification
+from campaignctl.services import row_verification
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User, problem, running
 from tests.e2e.test_replay import event, to_log
 from worker.lifecycle import working
@@ -103,7 +103,7 @@ def moved(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
         right(self, *given)
 
     monkeypatch.setattr(VerifiedEvents, "remove_rows", after_a_merge)
-    monkeypatch.setattr(verification, "MAX_OFFSETS", 1)
+    monkeypatch.setattr(row_verification, "_ROWS_AT_ONCE", 1)
 
 
 @pytest.mark.parametrize("meanwhile", ["undisturbed", "moved"])
