@@ -14,7 +14,7 @@ app = new_app()
 
 _COLUMNS = (
     "day", "platform", "account_id", "external_id", "metric", "old", "new", "currency", "finality", "fetched_at",
-    "landed_at",
+    "landed_at", "cause", "old_definition", "definition",
 )  # fmt: skip
 
 Campaign = Annotated[int, typer.Option(autocompletion=campaign_ids, metavar="N", min=1, help="The campaign.")]
@@ -68,6 +68,7 @@ def _listed(body: Any) -> "Table":
 
     kinds = dict.fromkeys(("day", "platform", "external_id", "fetched_at", "landed_at", "account_id"), Kind.ID)
     kinds |= dict.fromkeys(("old", "new"), Kind.RAW)
-    ranks = {"account_id": 3, "finality": 2, "landed_at": 4, "currency": 1}
+    ranks = {"account_id": 3, "finality": 2, "landed_at": 4, "currency": 1, "cause": 1}
+    ranks |= dict.fromkeys(("old_definition", "definition"), 4)
     columns = [Column(name, kinds.get(name, Kind.TEXT), ranks.get(name, 0)) for name in _COLUMNS]
     return Table(columns, [[one[name] for name in _COLUMNS] for one in body["items"]])

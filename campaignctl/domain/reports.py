@@ -10,7 +10,6 @@ Money and conversions are integers of millionths. An absent metric is one the pl
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Final
@@ -45,8 +44,7 @@ class Breakdown(StrEnum):
     COUNTRY = "country"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(msgspec.Struct, frozen=True, gc=False):
     """What a platform says of one native campaign on one of the account's days, in total or for one country."""
 
     native_id: str
@@ -94,6 +92,9 @@ class ReportSlice(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         _require(FIRST_DAY <= self.day < LAST_DAY, "the day is out of range")
+        if self.breakdown is Breakdown.TOTAL and len(self.rows) <= 1:
+            _require(not self.rows or self.rows[0].region == TOTAL_REGION, "a total has no regions")
+            return
         regions = [row.region for row in self.rows]
         _require(len(set(regions)) == len(regions), "a region is there twice")
         if self.breakdown is Breakdown.TOTAL:

@@ -63,6 +63,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("gzip-bomb", "an answer of 200 MB, packed", strikes=_CUT, by_name_only=True),
     Fault("endless-body", "an answer that does not end", strikes=_CUT, by_name_only=True),
     Fault("changed-schema", "a report whose members have other names", strikes=(REPORT,), by_name_only=True),
+    Fault("renamed-figure", "a report in which clicks have another name", strikes=(REPORT,), by_name_only=True),
     Fault("duplicate-page", "a page that tells rows of the page before again", ("meta", "google"), (REPORT,)),
     Fault("repeated-place", "a next page that is this page", ("meta", "google"), by_name_only=True),
     Fault("200-error", "status 200 with an error inside", ("meta", "google"), (REPORT, FACTS, LIST)),

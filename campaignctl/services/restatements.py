@@ -1,5 +1,7 @@
 """What platforms changed of what they had reported: the figures of days that stood, and then stood otherwise.
 
+A change that comes from another definition of conversions, and not from the platform, says so.
+
 A figure of a day is there once a fetch has covered the day and the native campaign has had a row in any fetch; covered
 without a row it is 0. So a figure that comes up for the first time is no restatement, and a row that vanishes is one.
 """
@@ -7,12 +9,14 @@ without a row it is 0. So a figure that comes up for the first time is no restat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from itertools import groupby
 from typing import Protocol
 
 from campaignctl.domain.insight_questions import parse_query
 from campaignctl.domain.insights import MONEY, Finality, Metric
 from campaignctl.domain.periods import DayRange, local_day
+from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import TOTAL_REGION, Figures
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import NotFound
@@ -23,8 +27,24 @@ from campaignctl.services.insight_reports import Claim, ReportReader, account_zo
 from campaignctl.services.insight_scope import Scope
 
 MAX_RESTATEMENTS = 10_000
+_COUNTED = {
+    Platform.META: frozenset({Metric.CONVERSIONS, Metric.REVENUE}),
+    Platform.GOOGLE: frozenset({Metric.CONVERSIONS, Metric.REVENUE}),
+}
+"""The metrics that a definition of conversions decides; elsewhere conversions alone."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_ROW = Figures(TOTAL_REGION, 0, 0, 0, 0, 0)
+
+
+class Cause(StrEnum):
+    """Who made a figure another one."""
+
+    PLATFORM = "platform"
+    """The platform tells another one."""
+    DEFINITION = "definition"
+    """The same answer of the platform's, counted by another definition of conversions."""
+    UNCLEAR = "unclear"
+    """A later answer, counted by another definition: either or both."""
 
 
 class ReportedCampaigns(CampaignFactsStore, LinkStore, Protocol):
@@ -50,6 +70,10 @@ class Restatement:
     """Since when it stands."""
     timezone: str
     """The account's, as that fetch had it; "" when it is not known."""
+    cause: Cause
+    old_definition: str
+    definition: str
+    """The definitions that conversions were counted by before and since; "" where there was no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +170,9 @@ def _of_slice(native: NativeCampaign, versions: Sequence[SliceVersion], *, there
 def _changes(native: NativeCampaign, before: SliceVersion | None, after: SliceVersion) -> Iterator[Restatement]:
     old, new = (_NO_ROW if one is None or one.figures is None else one.figures for one in (before, after))
     old_currency = after.currency if before is None or before.figures is None else before.currency
+    old_definition, definition = (
+        "" if one is None or one.figures is None else one.definition for one in (before, after)
+    )
     for metric in Metric:
         was, now = figure(old, metric), figure(new, metric)
         other_money = metric in MONEY and after.figures is not None and old_currency != after.currency
@@ -161,7 +188,18 @@ def _changes(native: NativeCampaign, before: SliceVersion | None, after: SliceVe
                 after.fetched_us,
                 after.landed_ms,
                 after.timezone,
+                _cause(native, metric, before, after),
+                old_definition,
+                definition,
             )
+
+
+def _cause(native: NativeCampaign, metric: Metric, before: SliceVersion | None, after: SliceVersion) -> Cause:
+    if before is None or before.figures is None or after.figures is None or before.definition == after.definition:
+        return Cause.PLATFORM
+    if metric not in _COUNTED.get(Platform(native.platform), {Metric.CONVERSIONS}):
+        return Cause.PLATFORM
+    return Cause.DEFINITION if before.fetched_us == after.fetched_us else Cause.UNCLEAR
 
 
 def figure(figures: Figures, metric: Metric) -> int | None:

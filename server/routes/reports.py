@@ -43,7 +43,9 @@ PARAMS = (
         summary="What platforms changed of what they had reported",
         description=(
             "Each figure of a day's total that stood and then stood otherwise, by day, native campaign and time. A row "
-            "that vanished shows as a new 0; a figure that came up for the first time is no restatement."
+            "that vanished shows as a new 0; a figure that came up for the first time is no restatement. Where "
+            "conversions are counted by another definition since, `cause` is `definition`, or `unclear` if the "
+            "platform was asked anew too."
         ),
         params=(CAMPAIGN_ID, *PARAMS),
         answers={
@@ -67,6 +69,9 @@ PARAMS = (
                             "old_currency": "USD",
                             "currency": "USD",
                             "finality": "settling",
+                            "cause": "platform",
+                            "old_definition": "meta-1",
+                            "definition": "meta-1",
                             "fetched_at": "2026-10-05T06:00:00Z",
                             "landed_at": "2026-10-05T06:00:02.125000Z",
                         }
@@ -239,6 +244,9 @@ def _shown(judged: JudgedRestatement) -> dict[str, object]:
         "old_currency": one.old_currency or None,
         "currency": one.currency or None,
         "finality": judged.finality,
+        "cause": one.cause,
+        "old_definition": one.old_definition or None,
+        "definition": one.definition or None,
         "fetched_at": _EPOCH + timedelta(microseconds=one.fetched_us),
         "landed_at": _EPOCH + timedelta(milliseconds=one.landed_ms),
     }

@@ -8,6 +8,7 @@ from campaignctl.domain.campaigns import LinkLevel
 from campaignctl.domain.insights import Finality, Metric
 from campaignctl.domain.platforms import Platform
 from campaignctl.services.reconciliation import Hint
+from campaignctl.services.restatements import Cause
 
 
 class RestatementOut(BaseModel):
@@ -22,6 +23,14 @@ class RestatementOut(BaseModel):
     old_currency: str | None = Field(description="Of money; else null.")
     currency: str | None
     finality: Finality = Field(description="The day's, when the platform told the new figure.")
+    cause: Cause = Field(
+        description=(
+            "`platform`: it tells another figure. `definition`: the same answer, counted by another definition of "
+            "conversions. `unclear`: a later answer, counted by another definition."
+        )
+    )
+    old_definition: str | None = Field(description="What conversions were counted by before; null without a row.")
+    definition: str | None = Field(description="And since then.")
     fetched_at: datetime = Field(description="When the platform told the new figure.")
     landed_at: datetime = Field(description="Since when it stands.")
 

@@ -32,11 +32,12 @@ def report(
     *,
     currency: str = "USD",
     native: str = "c1",
+    definition: str = "d1",
 ) -> None:
     """One fetch of totals, sent and landed."""
     account = ReportedAccount(organization, Platform.META, "77", currency, "UTC")
     slices = tuple(
-        ReportSlice(LinkLevel.CAMPAIGN, native, day, Breakdown.TOTAL, at, "d1", (row,) if row else ())
+        ReportSlice(LinkLevel.CAMPAIGN, native, day, Breakdown.TOTAL, at, definition, (row,) if row else ())
         for day, row in rows.items()
     )
     covered = Coverage(LinkLevel.CAMPAIGN, "", Breakdown.TOTAL, min(rows), max(rows), at)
@@ -83,10 +84,35 @@ def test_what_was_restated_is_listed_and_nothing_else(rest: Rest, user: User) ->
     assert spend == {
         "day": "2026-10-01", "platform": "meta", "account_id": "77", "level": "campaign", "external_id": "c1",
         "metric": "spend", "old": 2, "new": 2.25, "old_currency": "USD", "currency": "USD", "finality": "settling",
-        "fetched_at": "2026-10-03T00:00:00Z",
+        "fetched_at": "2026-10-03T00:00:00Z", "cause": "platform", "old_definition": "d1", "definition": "d1",
     }  # fmt: skip
     assert items[1]["currency"] is None
+    assert (items[1]["cause"], items[1]["old_definition"], items[1]["definition"]) == ("platform", "d1", None)
     assert user.ask("GET", path, params=days | {"platform": "google"}).json()["items"] == []
+
+
+def test_another_definition_is_told_from_what_the_platform_changed(rest: Rest) -> None:
+    user = rest.user()
+    campaign = user.campaign(platforms=[LINK])
+    organization = organization_of(rest, campaign)
+    report(rest, organization, {DAY: Figures("", 100, 5, 1_500_000, 2_000_000, 3_000_000)}, at_us(DAY, 12))
+    # The same answer counted anew, a later one counted anew again, and one that is only later.
+    for row, hours, definition in (
+        (Figures("", 100, 5, 2_500_000, 2_000_000, 4_000_000), 12, "d2"),
+        (Figures("", 101, 5, 3_500_000, 2_000_000, 4_000_000), 36, "d3"),
+        (Figures("", 101, 5, 4_500_000, 2_000_000, 4_000_000), 60, "d3"),
+    ):
+        report(rest, organization, {DAY: row}, at_us(DAY, hours), definition=definition)
+    asked = {"start_date": "2026-10-01", "end_date": "2026-10-31"}
+    items = user.ask("GET", f"/campaigns/{campaign['id']}/restatements", params=asked).json()["items"]
+    told = [(one["metric"], one["new"], one["cause"], one["old_definition"], one["definition"]) for one in items]
+    assert told == [
+        ("conversions", 2.5, "definition", "d1", "d2"),
+        ("revenue", 4, "definition", "d1", "d2"),
+        ("impressions", 101, "platform", "d2", "d3"),
+        ("conversions", 3.5, "unclear", "d2", "d3"),
+        ("conversions", 4.5, "platform", "d3", "d3"),
+    ]
 
 
 def test_who_may_ask_and_what(rest: Rest, user: User) -> None:

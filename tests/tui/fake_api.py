@@ -286,7 +286,8 @@ _RESTATEMENTS = {
     "items": [
         {"day": f"2026-10-{day:02d}", "platform": "meta", "account_id": "1002003", "level": "campaign", "external_id": "2384000",
          "metric": metric, "old": 120.5, "new": 118.25, "old_currency": "USD", "currency": "USD", "finality": "settling",
-         "fetched_at": f"2026-10-{day + 2:02d}T06:00:00Z", "landed_at": f"2026-10-{day + 2:02d}T06:00:02Z"}
+         "fetched_at": f"2026-10-{day + 2:02d}T06:00:00Z", "landed_at": f"2026-10-{day + 2:02d}T06:00:02Z",
+         "cause": "platform", "old_definition": "meta-1", "definition": "meta-1"}
         for day in (20, 21, 22) for metric in ("spend", "revenue")
     ],
 }  # fmt: skip

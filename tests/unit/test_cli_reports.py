@@ -10,7 +10,8 @@ from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok
 RESTATED = {
     "day": "2026-10-03", "platform": "meta", "account_id": "100", "level": "campaign", "external_id": "=2384",
     "metric": "spend", "old": 120.5, "new": None, "old_currency": "USD", "currency": "USD", "finality": "settling",
-    "fetched_at": "2026-10-05T06:00:00Z", "landed_at": "2026-10-05T06:00:01Z",
+    "fetched_at": "2026-10-05T06:00:00Z", "landed_at": "2026-10-05T06:00:01Z", "cause": "platform",
+    "old_definition": "meta-1", "definition": None,
 }  # fmt: skip
 RESTATEMENTS = {
     "campaign_id": 42, "start_date": "2026-10-01", "end_date": "2026-10-31", "items": [RESTATED], "truncated": True,
@@ -44,8 +45,10 @@ def test_restatements_are_asked_for_and_shown(cli: Cli) -> None:
     assert "120.5" in shown.stdout
     assert "there are more" in shown.stderr
     assert lines == [
-        "day,platform,account_id,external_id,metric,old,new,currency,finality,fetched_at,landed_at",
-        "2026-10-03,meta,100,'=2384,spend,120.5,,USD,settling,2026-10-05T06:00:00Z,2026-10-05T06:00:01Z",
+        "day,platform,account_id,external_id,metric,old,new,currency,finality,fetched_at,landed_at,"
+        "cause,old_definition,definition",
+        "2026-10-03,meta,100,'=2384,spend,120.5,,USD,settling,2026-10-05T06:00:00Z,2026-10-05T06:00:01Z,"
+        "platform,meta-1,",
     ]
 
 

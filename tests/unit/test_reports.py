@@ -1,7 +1,6 @@
 """The values of reports, and the log's records of them."""
 
 import json
-from dataclasses import replace
 from datetime import date, timedelta
 
 import msgspec
@@ -152,4 +151,4 @@ def test_the_key_names_the_account() -> None:
 def test_a_row_of_a_page_becomes_a_row_of_a_slice() -> None:
     row = ReportRow("c1", DAY, "IN", 1, 2, 3, 4, None)
     assert figures_of(row) == Figures("IN", 1, 2, 3, 4, None)
-    assert figures_of(replace(row, region="")) == Figures("", 1, 2, 3, 4, None)
+    assert figures_of(msgspec.structs.replace(row, region="")) == Figures("", 1, 2, 3, 4, None)

@@ -5,23 +5,32 @@ message says of a bad answer is where it is bad, never what stood there.
 """
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
 from campaignctl.domain.money import MILLION, PLACES, ExactNumber, div_half_even, parse_number
 from campaignctl.domain.regions import UNKNOWN_REGION
 
 NATIVE_ID_MAX_CHARACTERS: Final = 128
+_log = logging.getLogger(__name__)
+_decode = msgspec.json.Decoder(float_hook=str).decode
 _MILLION: int = MILLION
 _UP: tuple[int, ...] = tuple(10 ** (PLACES - places) for places in range(PLACES + 1))
 _LARGEST_DIGITS = 12
 """No amount and no count of one campaign and day has more digits before its point."""
+_TOO_LARGE: Final = 10**_LARGEST_DIGITS
 _LONGEST_NUMBER = 100
 """Characters; the longest that was seen has 25."""
+_MANY_ROWS = 100
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _SCRUBBED = "-"
 _QUERY_NAMES = (b"access_token", b"appsecret_proof")
 _IN_QUERIES = re.compile(rb"(access_token(?:=|%3D)|appsecret_proof(?:=|%3D))[^&\"\\\s]*")
@@ -40,6 +49,10 @@ class NotJson(Unexpected):
 def parse_json(body: bytes) -> Any:
     """The document, with every fractional number as its own text; ``NotJson`` when it is none."""
     try:
+        return _decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        pass  # the slower reader also takes a byte order mark and halves of surrogate pairs
+    try:
         return json.loads(body, parse_float=str, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NotJson("with something that is no JSON") from None
@@ -47,6 +60,49 @@ def parse_json(body: bytes) -> Any:
 
 def _refuse(name: str) -> None:
     raise ValueError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Those of a platform whose absence means 0, by the names that they have in its rows."""
+
+    numbers: frozenset[str]
+    lists: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+    """Other members that a row may have, asked for or not."""
+    common: frozenset[str] = frozenset()
+    """Those of the numbers that hardly ever are 0 in all of many rows."""
+
+    def check(self, platform: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse an answer in which a figure has got another name: it would be 0 for ever.
+
+        A single row may lack any figure, and all rows of a small report may. But platforms give what was asked for:
+        where no row has a figure, and there is a member that nobody asked for and that could be it, no number is
+        right. Where there is no such member, many rows without a common figure are worth a line in the log.
+        """
+        seen = set[str]().union(*rows)
+        missing = (self.numbers | self.lists) - seen
+        if not missing or not rows:
+            return
+        for name in sorted(seen - self.numbers - self.lists - self.beside):
+            value = next(row[name] for row in rows if name in row)
+            renamed = missing & self.lists if isinstance(value, list) else missing & self.numbers
+            if renamed and (isinstance(value, list) or _is_number(value)):
+                raise Unexpected(
+                    f"without {' or '.join(sorted(renamed))}, but with {_told(name)}, which nobody asked for"
+                )
+        if len(rows) >= _MANY_ROWS and missing & self.common:
+            names = " and ".join(sorted(missing & self.common))
+            _log.warning("%s: none of %d rows has %s, which counts as 0", platform, len(rows), names)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int or (isinstance(value, str) and parse_number(value.strip()[:_LONGEST_NUMBER]) is not None)
+
+
+def _told(name: str) -> str:
+    """The name of a member as it may stand in a message: what is no ordinary name is not repeated."""
+    return name if _NAME.fullmatch(name) else "a member"
 
 
 def an_object(value: object, where: str) -> Mapping[str, Any]:
@@ -99,8 +155,11 @@ def _day(text: str) -> date:
 
 def count(value: object, where: str) -> int:
     """A whole number of things. Absent is 0; a value such as ``12.0`` is whole."""
-    if _is_plain(value):
-        return int(value)
+    if type(value) is str:  # as ``_is_plain`` says, without a call: this is done for every figure of every row
+        if value.isdigit() and value.isascii() and len(value) <= _LARGEST_DIGITS and (value[0] != "0" or value == "0"):
+            return int(value)
+    elif type(value) is int and 0 <= value < _TOO_LARGE:
+        return value
     number = _number(value, where)
     if not number.is_integer:
         raise Unexpected(f"with a fraction where things are counted, at {where}")
@@ -111,15 +170,20 @@ def millionths(value: object, where: str) -> int:
     """A decimal of any length, in millionths, rounded half-even. Absent is 0, and nothing is a negative zero."""
     if value is None:
         return 0
-    if isinstance(value, str):
+    if type(value) is str:
         whole, point, places = value.partition(".")
-        if _is_plain(whole):
-            if not point:
-                return int(whole) * _MILLION
-            if len(places) <= PLACES and places.isascii() and places.isdigit():
-                return int(whole) * _MILLION + int(places) * _UP[len(places)]
-    elif _is_plain(value):
-        return int(value) * _MILLION
+        digits = whole + places
+        if (
+            digits.isdigit()
+            and digits.isascii()
+            and 0 < len(whole) <= _LARGEST_DIGITS
+            and (whole[0] != "0" or whole == "0")
+            and len(places) <= PLACES
+            and (places or not point)
+        ):
+            return int(digits) * _UP[len(places)]
+    elif type(value) is int and 0 <= value < _TOO_LARGE:
+        return value * _MILLION
     return rounded_millionths(_number(value, where))
 
 
@@ -129,7 +193,7 @@ def _is_plain(value: object) -> TypeGuard[int | str]:
         return (
             len(value) <= _LARGEST_DIGITS and value.isascii() and value.isdigit() and (value[0] != "0" or value == "0")
         )
-    return type(value) is int and 0 <= value < 10**_LARGEST_DIGITS
+    return type(value) is int and 0 <= value < _TOO_LARGE
 
 
 def rounded_millionths(number: ExactNumber) -> int:

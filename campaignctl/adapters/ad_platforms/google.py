@@ -71,6 +71,9 @@ _MOST_CONSTANTS = 10_000
 _VALUES = {"conversions": "conversionsValue", "all_conversions": "allConversionsValue"}
 _COUNTS = {"conversions": "conversions", "all_conversions": "allConversions"}
 _BASICS = frozenset({"metrics.impressions", "metrics.clicks", "metrics.costMicros"})
+_FIGURES = answers.Figures(
+    numbers=frozenset({"impressions", "clicks", "costMicros", *_COUNTS.values(), *_VALUES.values()})
+)
 _SIGNS = frozenset({"fieldMask", "requestId"})
 """An answer has at least one of these, with and without rows."""
 _MEMBERS = _SIGNS | {"results", "nextPageToken", "totalResultsCount", "summaryRow", "queryResourceConsumption"}
@@ -362,13 +365,15 @@ def _rows(payload: Any, window: ReportRequest, definition: Definition, countries
     _check_masks(payload, definition)
     if found and not any(entry.get("metrics") for entry in found):
         raise answers.Unexpected("without any metrics")  # one row alone may have none: what is not set is 0
+    _FIGURES.check(Platform.GOOGLE, [answers.an_object(entry.get("metrics", {}), "metrics") for entry in found])
     return [_row(entry, definition, countries, by_country=by_country) for entry in found]
 
 
 def _row(entry: Mapping[str, Any], definition: Definition, countries: Countries, *, by_country: bool) -> KeyedRow:
     campaign = answers.an_object(entry.get("campaign"), "campaign")
     day = answers.a_day(answers.an_object(entry.get("segments"), "segments").get("date"), "segments.date")
-    metrics = answers.an_object(entry.get("metrics", {}), "metrics")
+    get = answers.an_object(entry.get("metrics", {}), "metrics").get
+    native_id = answers.an_id(campaign.get("id"), "campaign.id")
     region, told = "", ("", "")
     if by_country:
         criterion = _criterion(entry)
@@ -377,22 +382,16 @@ def _row(entry: Mapping[str, Any], definition: Definition, countries: Countries,
         )
         told = criterion, str(entry["geographicView"].get("locationType"))
     row = ReportRow(
-        native_id=answers.an_id(campaign.get("id"), "campaign.id"),
-        day=day,
-        region=region,
-        impressions=answers.count(metrics.get("impressions"), "metrics.impressions"),
-        clicks=answers.count(metrics.get("clicks"), "metrics.clicks"),
-        conversions_millionths=_sum_of(metrics, definition, _COUNTS),
-        spend_micros=answers.micros(metrics.get("costMicros"), "metrics.costMicros"),
-        revenue_micros=_sum_of(metrics, definition, _VALUES),
+        native_id,
+        day,
+        region,
+        answers.count(get("impressions"), "metrics.impressions"),
+        answers.count(get("clicks"), "metrics.clicks"),
+        sum([answers.millionths(get(_COUNTS[action]), _COUNTS[action]) for action in definition.actions]),
+        answers.micros(get("costMicros"), "metrics.costMicros"),
+        sum([answers.millionths(get(_VALUES[action]), _VALUES[action]) for action in definition.actions]),
     )
-    return KeyedRow((row.native_id, day, *told), row)
-
-
-def _sum_of(metrics: Mapping[str, Any], definition: Definition, names: Mapping[str, str]) -> int:
-    return sum(
-        answers.millionths(metrics.get(names[action]), f"metrics.{names[action]}") for action in definition.actions
-    )
+    return KeyedRow((native_id, day, *told), row)
 
 
 if TYPE_CHECKING:

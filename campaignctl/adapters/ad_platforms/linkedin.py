@@ -17,7 +17,7 @@ from campaignctl.adapters.ad_platforms.definitions import Definitions
 from campaignctl.adapters.ad_platforms.http import Call, TooMuch
 from campaignctl.adapters.ad_platforms.linkedin_calls import LinkedInCalls, account_number, digits, listed
 from campaignctl.adapters.ad_platforms.linkedin_errors import READING
-from campaignctl.adapters.ad_platforms.linkedin_rows import elements_of, geos_in, kept_rows, rows_of
+from campaignctl.adapters.ad_platforms.linkedin_rows import FIELDS, elements_of, geos_in, kept_rows, rows_of
 from campaignctl.adapters.ad_platforms.windows import (
     MAX_PAGES,
     Chunk,
@@ -49,11 +49,6 @@ MOST_ELEMENTS: Final = 15_000
 _IDS_PER_CALL = 50
 _MOST_CAMPAIGNS = 100_000
 """The most pages of a country report: each is one campaign's."""
-_FIELDS = (
-    "dateRange,pivotValues,impressions,clicks,costInLocalCurrency,externalWebsiteConversions,"
-    "externalWebsitePostClickConversions,externalWebsitePostViewConversions,oneClickLeads,conversionValueInLocalCurrency"
-)
-"""10; the server takes 20."""
 _COUNTRY_PIVOT = "MEMBER_COUNTRY_V2"
 
 
@@ -252,7 +247,7 @@ class LinkedInAds:
             facet, urns = terms.facet, [terms.urn + digits(access, one, "a campaign's id") for one in ids]
         query = (
             f"q=analytics&pivot=(value:{pivot})&timeGranularity=(value:DAILY)"
-            f"&dateRange=(start:{_date(part.first)},end:{_date(part.last)})&{facet}={listed(urns)}&fields={_FIELDS}"
+            f"&dateRange=(start:{_date(part.first)},end:{_date(part.last)})&{facet}={listed(urns)}&fields={','.join(FIELDS)}"
         )
         payload, body, call = self._calls.get(access, "the report", "/adAnalytics", query, missing=READING)
         if len(checked(self._calls.caller, call, elements_of, payload)) >= MOST_ELEMENTS:

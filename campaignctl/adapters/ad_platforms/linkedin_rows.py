@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from campaignctl.adapters.ad_platforms import answers
 from campaignctl.adapters.ad_platforms.windows import KeyedRow
@@ -15,6 +15,24 @@ from campaignctl.ports.ad_platforms import ReportRequest
 Countries = Mapping[str, str]
 """URNs of places to countries."""
 _REVENUE, _COST = "conversionValueInLocalCurrency", "costInLocalCurrency"
+FIELDS: Final = (
+    "dateRange",
+    "pivotValues",
+    "impressions",
+    "clicks",
+    _COST,
+    "externalWebsiteConversions",
+    "externalWebsitePostClickConversions",
+    "externalWebsitePostViewConversions",
+    "oneClickLeads",
+    _REVENUE,
+)
+"""What a report is asked for: 10 fields, of the 20 that the server takes."""
+_FIGURES = answers.Figures(
+    numbers=frozenset(FIELDS) - {"dateRange", "pivotValues"},
+    beside=frozenset({"dateRange", "pivotValues", "pivot", "pivotValue", "costInUsd", "conversionValueInUsd"}),
+    common=frozenset({"impressions", "clicks", _COST}),
+)
 
 
 def elements_of(payload: Any) -> list[Mapping[str, Any]]:
@@ -48,6 +66,7 @@ def rows_of(
     figures = {"impressions", "clicks", _COST, *definition.actions}
     if found and not any(figures & element.keys() for element in found):
         raise answers.Unexpected("without any figures")  # one element alone may have none: what is null is left out
+    _FIGURES.check(Platform.LINKEDIN, found)
     rows = []
     for element in found:
         pivot = _pivot(element)
@@ -61,17 +80,18 @@ def rows_of(
 
 
 def _row(element: Mapping[str, Any], definition: Definition, native_id: str, told: str, region: str) -> KeyedRow:
+    day, get = _day(element.get("dateRange")), element.get
     row = ReportRow(
-        native_id=native_id,
-        day=_day(element.get("dateRange")),
-        region=region,
-        impressions=answers.count(element.get("impressions"), "impressions"),
-        clicks=answers.count(element.get("clicks"), "clicks"),
-        conversions_millionths=sum(answers.millionths(element.get(name), name) for name in definition.actions),
-        spend_micros=answers.millionths(element.get(_COST), _COST),
-        revenue_micros=answers.millionths(element.get(_REVENUE), _REVENUE),
+        native_id,
+        day,
+        region,
+        answers.count(get("impressions"), "impressions"),
+        answers.count(get("clicks"), "clicks"),
+        sum([answers.millionths(get(name), name) for name in definition.actions]),
+        answers.millionths(get(_COST), _COST),
+        answers.millionths(get(_REVENUE), _REVENUE),
     )
-    return KeyedRow((native_id, row.day, told), row)
+    return KeyedRow((native_id, day, told), row)
 
 
 def _pivot(element: Mapping[str, Any]) -> str:

@@ -81,6 +81,16 @@ _START_WITHIN_S, _FINISH_WITHIN_S = 300.0, 1_800.0
 _FIRST_POLL_S, _LONGEST_POLL_S = 1.0, 60.0
 _LONGEST_PLACE = 4_096
 _FIELDS = "account_id,account_currency,campaign_id,impressions,clicks,spend,actions,action_values"
+_BASICS = frozenset({"impressions", "clicks", "spend"})
+_FIGURES = answers.Figures(
+    numbers=_BASICS,
+    lists=frozenset({"actions", "action_values"}),
+    beside=frozenset(
+        {"account_id", "account_currency", "account_name", "campaign_id", "campaign_name", "country", "date_start",
+         "date_stop"}
+    ),
+    common=_BASICS,
+)  # fmt: skip
 _SECRETS_IN_QUERIES = frozenset({"access_token", "appsecret_proof"})
 _STATUSES = (
     "ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
@@ -328,26 +338,33 @@ def _rows(payload: Mapping[str, Any], window: ReportRequest, definition: Definit
     by_country = window.breakdown is Breakdown.COUNTRY
     counted = frozenset(definition.actions)
     found = answers.objects(answers.an_object(payload, "the top").get("data"), "data")
+    _FIGURES.check(Platform.META, found)
     return [_row(entry, counted, by_country=by_country) for entry in found]
 
 
 def _row(entry: Mapping[str, Any], counted: frozenset[str], *, by_country: bool) -> KeyedRow:
-    if not entry.keys() & {"impressions", "clicks", "spend"}:
+    get = entry.get
+    impressions, clicks, spend = get("impressions"), get("clicks"), get("spend")
+    if impressions is clicks is spend is None and not entry.keys() & _BASICS:
         raise answers.Unexpected("without any figure in a row")  # one alone may be left out, and means 0
-    if by_country and "country" not in entry:
-        raise answers.Unexpected("without the country of a row")
+    told = region = ""
+    if by_country:
+        if "country" not in entry:
+            raise answers.Unexpected("without the country of a row")
+        told, region = str(entry["country"]), answers.country(entry["country"])
+    native_id = answers.an_id(get("campaign_id"), "campaign_id")
+    day = answers.a_day(get("date_start"), "date_start")
     row = ReportRow(
-        native_id=answers.an_id(entry.get("campaign_id"), "campaign_id"),
-        day=answers.a_day(entry.get("date_start"), "date_start"),
-        region=answers.country(entry["country"]) if by_country else "",
-        impressions=answers.count(entry.get("impressions"), "impressions"),
-        clicks=answers.count(entry.get("clicks"), "clicks"),
-        conversions_millionths=_sum_of(entry.get("actions"), counted, "actions"),
-        spend_micros=answers.millionths(entry.get("spend"), "spend"),
-        revenue_micros=_sum_of(entry.get("action_values"), counted, "action_values"),
+        native_id,
+        day,
+        region,
+        answers.count(impressions, "impressions"),
+        answers.count(clicks, "clicks"),
+        _sum_of(get("actions"), counted, "actions"),
+        answers.millionths(spend, "spend"),
+        _sum_of(get("action_values"), counted, "action_values"),
     )
-    told = str(entry["country"]) if by_country else ""
-    return KeyedRow((row.native_id, row.day, told), row)
+    return KeyedRow((native_id, day, told), row)
 
 
 def _sum_of(found: object, counted: frozenset[str], where: str) -> int:
@@ -355,10 +372,15 @@ def _sum_of(found: object, counted: frozenset[str], where: str) -> int:
     if found is None:
         return 0
     millionths = 0
-    for one in answers.objects(found, where):
-        name = one.get("action_type")
+    for one in answers.a_list(found, where):
+        # What an action is, and how often it was, is said of each that is told: absent is not 0 here.
+        if type(one) is not dict or "action_type" not in one:
+            raise answers.Unexpected(f"without action_type at {where}")
+        name = one["action_type"]
         if type(name) is str and name in counted:
-            millionths += answers.millionths(one.get("value"), where)
+            if "value" not in one:
+                raise answers.Unexpected(f"without value at {where}")
+            millionths += answers.millionths(one["value"], where)
     return millionths
 
 

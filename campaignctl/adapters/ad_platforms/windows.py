@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -46,8 +46,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
         return (self.last - self.first).days + 1
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedRow:
+class KeyedRow(NamedTuple):
     """A row under the platform's own key of it: two keys can come to one country."""
 
     key: tuple[object, ...]
@@ -93,12 +92,13 @@ class SeenRows:
     def fresh(self, rows: Sequence[KeyedRow]) -> list[ReportRow]:
         """Those that were not there yet, one per campaign, day and region. ``Lost`` when one has changed."""
         fresh: list[ReportRow] = []
-        for one in rows:
-            key, content = hash(one.key), hash(one.row)
-            known = self._contents.get(key)
+        contents = self._contents
+        for keyed, row in rows:
+            key, content = hash(keyed), hash(row)
+            known = contents.get(key)
             if known is None:
-                self._contents[key] = content
-                fresh.append(one.row)
+                contents[key] = content
+                fresh.append(row)
             elif known != content:
                 raise Lost("the report changed while it was read")
         if len(fresh) < len(rows):
@@ -266,6 +266,8 @@ def months_before(day: date, months: int) -> date:
 
 def merged(rows: Sequence[ReportRow]) -> list[ReportRow]:
     """The rows of a page with those of one campaign, day and region added up, in the order of their first."""
+    if not any(row.region for row in rows):  # totals: the key of each is its campaign and day, so nothing adds up
+        return list(rows)
     sums: dict[tuple[str, date, str], ReportRow] = {}
     for row in rows:
         key = (row.native_id, row.day, row.region)
@@ -278,7 +280,7 @@ def _added(one: ReportRow, other: ReportRow) -> ReportRow:
     def plus(a: int | None, b: int | None) -> int | None:
         return None if a is None or b is None else a + b
 
-    return replace(
+    return msgspec.structs.replace(
         one,
         impressions=plus(one.impressions, other.impressions),
         clicks=plus(one.clicks, other.clicks),

@@ -226,6 +226,8 @@ def _spoiled(fault: str, answer: Answer) -> Answer:
             return replace(answer, payload=packed, headers={**answer.headers, "Content-Encoding": "gzip"})
         case "changed-schema":
             return replace(answer, payload=_RENAMED.sub(rb'"\1_v2":', answer.body))
+        case "renamed-figure":
+            return replace(answer, payload=answer.body.replace(b'"clicks":', b'"clicks_v2":'))
         case _:
             return answer
 

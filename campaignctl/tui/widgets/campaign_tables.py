@@ -28,7 +28,7 @@ RECONCILE = (
 RESTATEMENTS = (
     Col("day", "day"), Col("platform", "platform"), Col("metric", "metric"), Col("old", "was", True),
     Col("new", "is", True), Col("change", "change", True), Col("currency", "in"), Col("landed", "since"),
-    Col("finality", "finality"), Col("native", "native id"),
+    Col("finality", "finality"), Col("cause", "cause"), Col("native", "native id"),
 )  # fmt: skip
 _PLACES = {"impressions": 0, "clicks": 0}
 
@@ -114,6 +114,7 @@ def restatement_rows(items: Iterable[Mapping[str, Any]], look: Look) -> Rows:
             Text(str(one["currency"] or "")),
             Text(moment(one["landed_at"])),
             look.finality(str(one["finality"])),
+            Text(str(one["cause"])),
             plain(one["external_id"]),
         ]
     return rows

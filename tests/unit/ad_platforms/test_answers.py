@@ -1,5 +1,6 @@
 """Numbers of every spelling come out exact, by the quick way and by the long one."""
 
+import json
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import pytest
@@ -87,3 +88,39 @@ def test_countries(told: object, code: str) -> None:
 def test_secrets_are_cut_out_in_every_spelling() -> None:
     body = b'{"a":"se/cr et","b":"se%2Fcr%20et","c":"?access_token=zzz&x=1","d":"se%2Fcr+et"}'
     assert answers.scrubbed(body, ["se/cr et", "a"]) == b'{"a":"-","b":"-","c":"?access_token=-&x=1","d":"-"}'
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.booleans())
+def test_a_document_is_read_as_the_standard_library_reads_it(value: object, ascii_only: bool) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert answers.parse_json(body) == json.loads(body.decode("utf-8", "surrogatepass"), parse_float=str)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("123456789012345678901", 123456789012345678901),
+        ("1.500", "1.500"),
+        ("-1.2E-18", "-1.2E-18"),
+        ("1e400", "1e400"),
+        ('"\\ud800"', "\ud800"),
+        ("\ufeff[1]", [1]),
+    ],
+)
+def test_numbers_and_texts_that_a_quick_reader_trips_over(text: str, value: object) -> None:
+    assert answers.parse_json(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"NaN", b"[Infinity]", b"[1,]", b"01", b'{"a":1', b"\xff", b"[" * 100_000, b"9" * 5_000]
+)
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(answers.NotJson):
+        answers.parse_json(body)

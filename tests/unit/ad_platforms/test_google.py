@@ -465,6 +465,7 @@ def test_a_query_that_is_too_large_is_made_smaller_and_not_just_repeated(kind: t
             "without metrics.costMicros",
         ),
         (reply([{"fieldMask": MASK.replace(",metrics.conversions,", ",")}]), "without metrics.conversions"),
+        (stream([{**entry(), "metrics": {"impressions": "5", "interactions": "2"}}]), "but with interactions, which"),
         (
             reply(
                 [

@@ -535,3 +535,26 @@ def test_only_declared_errors_come_out(payload: object, status: int) -> None:
             run()
         except PlatformError:
             pass
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"impressions": 5, "landingPageClicks": 2},
+        {"clicks": 5, "costInLocalCurrency": "1.5", "views": 7},
+        {"impressions": 5, "clicks": 1, "costInLocal": "1.2E1"},
+    ],
+)
+def test_a_figure_of_another_name_is_not_taken_for_0(figures: dict[str, Any]) -> None:
+    name = list(figures)[-1]
+    platform, client, _ = made(report(element(**figures), element("urn:li:sponsoredCampaign:2202", **figures)))
+    with pytest.raises(PlatformAnswerInvalid, match=f"but with {name}, which nobody asked for"):
+        all_rows(client, ACCESS, window())
+    assert len(platform.asked) == 1
+
+
+def test_a_report_may_lack_figures_and_have_others_beside_what_was_asked_for() -> None:
+    """What is null is left out; money in dollars stands in answers of which nobody asked for it."""
+    _, client, _ = made(report(element(impressions=5, costInLocalCurrency="1", costInUsd="1.1")))
+    (only,) = all_rows(client, ACCESS, window())
+    assert (only.impressions, only.clicks, only.conversions_millionths) == (5, 0, 0)

@@ -423,7 +423,7 @@ def test_what_passes_is_tried_again(answer: httpx2.Response, longest_s: float) -
         (reply({"rows": []}), PlatformAnswerInvalid, "list at data"),
         (reply([1]), PlatformAnswerInvalid, "object"),
         (
-            page({"campaign_id": "1", "date_start": "2026-11-01", "cost": "1"}),
+            page({"campaign_id": "1", "date_start": "2026-11-01", "cost": "much"}),
             PlatformAnswerInvalid,
             "without any figure",
         ),
@@ -548,6 +548,43 @@ def test_an_action_of_no_known_kind_does_no_harm() -> None:
     actions = [{"action_type": kind, "value": "1"} for kind in ([], {}, None, 7)]
     _, client = made(page(entry(actions=actions)))
     assert all_rows(client, ACCESS, window())[0].conversions_millionths == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ([entry(link_clicks="4"), entry("2", link_clicks="0")], "without clicks, but with link_clicks, which nobody"),
+        ([entry(clicks="1", actions_v2=[{"action_type": "lead", "value": "1"}])], "without action_values or actions,"),
+        ([{**entry(clicks="1"), "cost": "1.20"}, entry("2", clicks="1")], None),  # spend is told
+        ([entry(**{"4 ' or 1": "1"})], "but with a member, which"),
+        ([entry(actions=[{"type": "lead", "value": "1"}])], "without action_type at actions"),
+        ([entry(actions=[{"action_type": "onsite_conversion.purchase", "count": "1"}])], "without value at actions"),
+    ],
+)
+def test_a_figure_of_another_name_is_not_taken_for_0(entries: list[dict[str, Any]], says: str | None) -> None:
+    platform, client = made(page(*entries))
+    if says is None:
+        assert len(all_rows(client, ACCESS, window())) == len(entries)
+        return
+    with pytest.raises(PlatformAnswerInvalid, match=says):
+        all_rows(client, ACCESS, window())
+    assert len(platform.asked) == 1
+
+
+def test_a_small_report_may_lack_a_figure_and_have_a_member_that_is_none() -> None:
+    """No clicks and no actions in any row are ordinary; so are names and places beside what was asked for."""
+    beside = {"campaign_name": "Frühling", "objective": "OUTCOME_SALES", "account_name": "7", "labels": {"a": 1}}
+    _, client = made(page(entry("1", **beside), {**entry("2"), "spend": "3"}))
+    assert [(one.clicks, one.spend_micros) for one in all_rows(client, ACCESS, window())] == [(0, 0), (0, 3_000_000)]
+
+
+def test_a_large_report_without_a_common_figure_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    for rows, told in ((99, []), (100, ["meta: none of 100 rows has clicks, which counts as 0"])):
+        caplog.clear()
+        _, client = made(page(*(entry(str(number + 1)) for number in range(rows))))
+        assert len(all_rows(client, ACCESS, window())) == rows
+        assert [one.getMessage() for one in caplog.records] == told
 
 
 def test_the_default_counts_no_conversion_twice() -> None:

@@ -24,6 +24,7 @@ FIRST, LAST = date(2026, 11, 1), date(2026, 11, 20)
 ENDINGS: dict[str, type[PlatformError]] = {
     "redirect": PlatformAnswerInvalid,
     "changed-schema": PlatformAnswerInvalid,
+    "renamed-figure": PlatformAnswerInvalid,
     "repeated-place": PlatformAnswerInvalid,
     "meta-token": PlatformSignInExpired,
     "meta-permission": PlatformForbidden,
