@@ -4,11 +4,12 @@ import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ class Cli:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
+
+
+def wait_until_applied(log: Path, records: int) -> None:
+    """Return when the group has acknowledged so many records; the log of a running worker can be read beside it."""
+    deadline_s = time.monotonic() + 120
+    with closing(sqlite3.connect(f"file:{log}?mode=ro", uri=True)) as reader:
+        while reader.execute("SELECT coalesce(sum(next_offset), 0) FROM commits").fetchone()[0] < records:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -152,7 +162,7 @@ def test_a_server_that_was_killed_is_no_obstacle(cli: Cli) -> None:
         assert (cli.home / ".campaignctl" / "server.json").exists()
         assert cli.json("campaigns", "list")["items"][0]["name"] == "Spring"
     worker = cli.start("work")
-    time.sleep(3)
+    wait_until_applied(cli.home / ".campaignctl" / "event_log.sqlite", 1)
     worker.send_signal(signal.SIGINT)
     _, stderr = worker.communicate(timeout=60)
     assert worker.returncode == 130, stderr
