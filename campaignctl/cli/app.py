@@ -193,9 +193,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; answers the exit code. Nothing but data has gone to stdout, no traceback to anyone."""
     group = root_command()
     if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:
-        from typer._completion_classes import completion_init
+        from campaignctl.cli.shells import register
 
-        completion_init()
+        register()
         group.main(prog_name=PROGRAM, obj=Invocation())  # answers the shell and exits
     invocation = Invocation()
     arguments = list(sys.argv[1:] if arguments is None else arguments)

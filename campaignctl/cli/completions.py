@@ -9,6 +9,17 @@ from campaignctl.cli.invocation import PROGRAM, examples, invocation_of, new_app
 
 app = new_app()
 
+# Beside the framework's own: how bash lists (COMP_TYPE), so that names can stand beside numbers.
+_BASH = """\
+_{program}_completion() {{
+    local IFS=$'\\n'
+    COMPREPLY=( $( env COMP_WORDS="${{COMP_WORDS[*]}}" COMP_CWORD=$COMP_CWORD COMP_TYPE=$COMP_TYPE \\
+                   {variable}=complete_bash $1 ) )
+    return 0
+}}
+
+complete -o default -F _{program}_completion {program}
+"""
 # The framework's own zsh script registers itself with compdef only: loaded from fpath, the first TAB would do nothing.
 _ZSH = """\
 #compdef {program}
@@ -22,6 +33,32 @@ if [ "$funcstack[1]" = "_{program}" ]; then
 else
   compdef _{program}_completion {program}
 fi
+"""
+# fish offers only what has the typed text in it. A number that stands for a name (the program says =N) takes its place
+# as an abbreviation of this one moment, which fish knows since 3.6; before that nothing happens.
+_FISH = """\
+function __{program}_replacement
+    abbr --erase __{program}_replacement
+    echo $__{program}_value
+end
+
+function __{program}_complete
+    set --local answer (env {variable}=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \\
+        _TYPER_COMPLETE_ARGS=(commandline -cp) {program})
+    if not string match --quiet --regex '^=' -- "$answer"
+        printf '%s\\n' $answer
+    else if status is-interactive
+        set --global __{program}_value (string sub --start 2 -- $answer)
+        set --local typed (string escape --style=regex -- (commandline --current-token))
+        abbr --add __{program}_replacement --position anywhere --regex $typed \\
+            --function __{program}_replacement 2>/dev/null
+        and commandline --function expand-abbr
+    end
+end
+
+complete --command {program} --no-files --arguments "(__{program}_complete)" \\
+    --condition "env {variable}=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args \\
+        _TYPER_COMPLETE_ARGS=(commandline -cp) {program}"
 """
 COMPLETE_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
 
@@ -49,8 +86,5 @@ def completions(
 
 def script(shell: Shell) -> str:
     """The completion script; it asks the program itself, so it does not change when commands do."""
-    if shell is Shell.ZSH:
-        return _ZSH.format(program=PROGRAM, variable=COMPLETE_VARIABLE)
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # there, but not declared
-
-    return get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE_VARIABLE, shell=shell.value) + "\n"
+    scripts = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
+    return scripts[shell].format(program=PROGRAM, variable=COMPLETE_VARIABLE)

@@ -1,7 +1,8 @@
 """Completion of numbers at the shell, within a second, and silently nothing where none are known.
 
-They come from the server that the command would ask; where none runs, from the embedded store as it lies there. Runs at
-every press of TAB: nothing heavier than the standard library's HTTP client or SQLite is imported, and only when asked.
+Who has begun a number gets those that begin so; who has begun a name gets the numbers of what is called that. They come
+from the server that the command would ask; where none runs, from the embedded store as it lies there. Runs at every
+press of TAB: nothing heavier than the standard library's HTTP client or SQLite is imported, and only when asked.
 """
 
 import json
@@ -27,6 +28,9 @@ _SHOWN = 100
 _HARMLESS = re.compile(r"[^\w .,+/%@-]")
 """What may stand in a description: the scripts of some shells evaluate what they are given."""
 
+INSTEAD = "\0"
+"""Between what was typed and what replaces it: the framework drops what does not begin with what was typed."""
+
 Known = list[tuple[str, str]]
 
 
@@ -37,7 +41,8 @@ def campaign_ids(ctx: typer.Context, incomplete: str) -> Known:
 
 def job_ids(ctx: typer.Context, incomplete: str) -> Known:
     """The newest jobs' numbers, each with what it is."""
-    return _known(ctx, incomplete, _Kind("jobs", "job_id", lambda one: f"{one['kind']} {one['status']}"))
+    kind = _Kind("jobs", "job_id", lambda one: f"{one['kind']} {one['status']}", has_name=False)
+    return _known(ctx, incomplete, kind)
 
 
 def account_ids(ctx: typer.Context, incomplete: str) -> Known:
@@ -53,6 +58,8 @@ class _Kind:
     """Of the route, and of what the store is asked for."""
     member: str
     about: Callable[[Any], str]
+    has_name: bool = True
+    """Whether ``about`` is what people call it by."""
 
 
 def _known(ctx: typer.Context, incomplete: str, kind: _Kind) -> Known:
@@ -68,7 +75,32 @@ def _known(ctx: typer.Context, incomplete: str, kind: _Kind) -> Known:
     looking = threading.Thread(target=look, daemon=True)  # also a name that does not resolve is given up
     looking.start()
     looking.join(PATIENCE_S)
-    return [(number, _HARMLESS.sub("_", about)) for number, about in list(items) if number.startswith(incomplete)]
+    found = list(items)
+    begun = [(number, _harmless(about)) for number, about in found if number.startswith(incomplete)]
+    if begun or not kind.has_name:
+        return begun
+    return [(f"{incomplete}{INSTEAD}{number}", _harmless(about)) for number, about in called(incomplete, found)]
+
+
+def called(name: str, known: Known) -> Known:
+    """What has this name; else what has a name that begins so; else what has it in its name. Case does not matter, and
+    a name as it was shown is one too.
+    """
+    wanted = name.casefold()
+    rules: tuple[Callable[[str], bool], ...] = (
+        lambda called: called == wanted,
+        lambda called: called.startswith(wanted),
+        lambda called: wanted in called,
+    )
+    for fits in rules:
+        found = [one for one in known if fits(one[1].casefold()) or fits(_harmless(one[1]).casefold())]
+        if found:
+            return found
+    return []
+
+
+def _harmless(about: str) -> str:
+    return _HARMLESS.sub("_", about)
 
 
 def _items(given: Invocation, begun: str, kind: _Kind) -> Known:
@@ -92,7 +124,10 @@ def _items(given: Invocation, begun: str, kind: _Kind) -> Known:
     if organization is not None:
         headers["X-Campaignctl-Organization"] = str(organization)
     try:
-        path = f"{parts.path.rstrip('/')}/api/v1/{kind.name}?{urlencode({'limit': _SHOWN})}"
+        asked: dict[str, str | int] = {"limit": _SHOWN}
+        if kind.name == "campaigns" and begun and not begun.isdigit():
+            asked["q"] = begun
+        path = f"{parts.path.rstrip('/')}/api/v1/{kind.name}?{urlencode(asked)}"
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         listed = json.loads(answer.read())["items"] if answer.status == 200 else []

@@ -1,6 +1,7 @@
 """Numbers at the first TAB: from a server that answers, in every shell; nothing, and quickly, from any other."""
 
 import json
+import re
 import shutil
 import socket
 import sqlite3
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from campaignctl.cli.known_ids import called
+from tests.support.waiting import eventually
 from tests.unit.test_cli_commands import HEAVY, imported_by
 
 ROOT = Path(__file__).parents[2]
+_PATIENCE_S = 90.0
 _ITEMS = {
     "/api/v1/campaigns": [{"id": 1, "name": "Diwali"}, {"id": 12, "name": 'x\\$(touch pwned) `touch pwned` "$(touch pwned)\'; touch pwned'}],
     "/api/v1/jobs": [{"job_id": 7, "kind": "fetch", "status": "running"}],
@@ -130,6 +134,32 @@ def test_without_a_server_numbers_come_from_the_embedded_store(
     assert sorted(embedded.iterdir()) == before, "nothing is left behind"
 
 
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("insights --campaign=diw", ["12"]), ("campaigns show TWO", ["13"]), ("accounts show act_1", ["3"]),
+        ("jobs show fetch", []), ("--organization 2 campaigns show diw", []),
+    ],
+)  # fmt: skip
+def test_a_name_becomes_its_number(line: str, offered: list[str], embedded: Path, tmp_path: Path) -> None:
+    words = line.replace("=", " = ").split()  # as bash splits it
+    found = _completed(f"campaignctl {' '.join(words)}", tmp_path, COMP_CWORD=str(len(words)))
+    assert sorted(found) == offered
+
+
+def test_the_nearest_sense_of_a_name() -> None:
+    known = [("1", "Spring"), ("13", "Spring two"), ("14", "Late Straße; two")]
+    for name, numbers in {
+        "spring": ["1"], "spr": ["1", "13"], "two": ["13", "14"], "STRASSE": ["14"], "late straße_": ["14"], "x": []
+    }.items():  # fmt: skip
+        assert [number for number, _ in called(name, known)] == numbers
+
+
+def test_names_stand_beside_numbers_where_bash_lists_them(embedded: Path, tmp_path: Path) -> None:
+    line, listing = "campaignctl campaigns show ", {"COMP_CWORD": "3", "COMP_TYPE": "9"}
+    assert _completed(line, tmp_path, **listing) == ["13", "Spring", "two", "12", "Diwali", "_x_", "1", "Spring"]
+
+
 def test_the_newest_jobs_come_and_a_beginning_narrows(embedded: Path, tmp_path: Path) -> None:
     assert set(_completed("campaignctl jobs show ", tmp_path)) == {str(number) for number in range(30, 130)}
     assert set(_completed("campaignctl jobs show 12", tmp_path, COMP_CWORD="3")) == {"12", *map(str, range(120, 130))}
@@ -183,15 +213,19 @@ _SHELLS = {
 }
 
 
+def _executable(at: Path) -> None:
+    program = at / "bin" / "campaignctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m campaignctl "$@"\n')
+    program.chmod(0o755)
+
+
 @pytest.mark.parametrize("shell", _SHELLS)
 def test_a_name_is_never_run_by_a_shell(shell: str, api: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    program = tmp_path / "bin" / "campaignctl"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m campaignctl "$@"\n')
-    program.chmod(0o755)
-    path = f"{program.parent}:/usr/bin:/bin"
+    _executable(tmp_path)
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
     env = {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "CA_API_URL": api, "CA_TOKEN": "t"}
     script = _SHELLS[shell].format(root=ROOT)
     done = subprocess.run(
@@ -199,3 +233,48 @@ def test_a_name_is_never_run_by_a_shell(shell: str, api: str, tmp_path: Path) ->
     )
     assert "12" in done.stdout, done.stderr
     assert not (tmp_path / "pwned").exists()
+
+
+_FIRST_TAB: dict[str, tuple[str, tuple[str, ...]]] = {
+    "bash": (".bashrc", ("bash", "--noprofile")),
+    "zsh": (".zshrc", ("zsh", "--no-globalrcs")),
+    "fish": (".config/fish/config.fish", ("fish",)),
+}
+_RC = {
+    "bash": "PS1='ready> '; source {root}/completions/campaignctl.bash",
+    "zsh": "PS1='ready> '; fpath=({root}/completions $fpath); autoload -U compinit; compinit -D -u",
+    "fish": "function fish_prompt; echo 'ready> '; end; set fish_greeting; "
+    "set --prepend fish_complete_path {root}/completions",
+}
+
+
+@pytest.mark.parametrize("shell", _FIRST_TAB)
+def test_the_first_tab_in_a_terminal(shell: str, embedded: Path, tmp_path: Path) -> None:
+    """As somebody types it: a command, a campaign's name, a name that several have, and a job's number."""
+    if shutil.which(shell) is None or shutil.which("tmux") is None:
+        pytest.skip(f"{shell} or tmux is not installed")
+    _executable(tmp_path)
+    file, command = _FIRST_TAB[shell]
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(_RC[shell].format(root=ROOT) + "\n")
+    environ = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environ |= {"TERM": "screen", "SHELL": "/bin/sh", "LC_ALL": "C.UTF-8"}
+
+    def tmux(*words: str) -> str:
+        tmux = ("tmux", "-S", str(tmp_path / "terminal"), "-f", "/dev/null")
+        return subprocess.run([*tmux, *words], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True).stdout  # fmt: skip
+
+    def types(*keys: str, until: str) -> None:
+        tmux("send-keys", "-t", "0", "--", *keys)
+        eventually(lambda: re.search(until, tmux("capture-pane", "-p", "-t", "0")), until, within_s=_PATIENCE_S)
+
+    tmux("new-session", "-d", "-x", "100", "-y", "40", *command)
+    try:
+        types(until="ready>")
+        types("campaignctl ins", "Tab", until=r"campaignctl insights\b")
+        types("--campaign diw", "Tab", until=r"insights --campaign 12\b")
+        types("C-u", "campaignctl pacing --campaign sprin", "Tab", "Tab", until=r"\b13\b")
+        types("C-c", until=r"ready> ?\s*$")
+        types("campaignctl jobs show 12", "Tab", "Tab", until=r"\b128\b")
+    finally:
+        tmux("kill-server")

@@ -17,7 +17,7 @@ _BUSY_WAIT_S = 0.2
 def known_items(
     directory: Path, kind: str, begun: str, organization_id: int | None, *, most: int
 ) -> list[tuple[int, str]]:
-    """Numbers that begin so, newest first, each with a few words about it.
+    """Numbers that begin so, then those of what has it in the words about it in any case; newest first, with the words.
 
     ``kind`` is ``campaigns``, ``jobs`` or ``accounts``. Raises ``sqlite3.Error`` where there is nothing to be read.
     """
@@ -26,6 +26,7 @@ def known_items(
     # files beside it. One who opens it in this instant can at worst make this glance fail.
     how = "mode=ro" if path.with_name(f"{FILE}-wal").exists() else "mode=ro&immutable=1"
     statement = load_statements("metadata", "queries", "known.sql")[f"known_{kind}"]
-    given = {"organization_id": organization_id, "begun": begun, "most": most}
+    given = {"organization_id": organization_id, "begun": begun, "folded": begun.casefold(), "most": most}
     with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=_BUSY_WAIT_S)) as connection:
+        connection.create_function("folded", 1, str.casefold, deterministic=True)
         return [(int(number), str(about)) for number, about in connection.execute(statement, given)]
