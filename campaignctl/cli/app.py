@@ -200,7 +200,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     invocation = Invocation()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     in_main_thread = threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
+    previous = _end_by_signals() if in_main_thread else {}
     try:
         with group.make_context(PROGRAM, arguments, obj=invocation) as context:
             group.invoke(context)
@@ -214,9 +214,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
         return report(error, invocation, arguments)
     finally:
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return ExitCode.DONE
+
+
+def _end_by_signals() -> dict[int, Any]:
+    """Have what ends a program end it in order; answers the handlers before. A hangup that somebody has it ignore
+    (``nohup``) stays ignored.
+    """
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)
+    return {number: signal.signal(number, _terminate) for number in numbers}
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,10 @@
 """``campaignctl dashboard``: the live screen over whatever the command line would ask."""
 
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,4 +72,28 @@ def watch(api: "ApiClient", where: str, *, campaign: int | None = None, interval
         ) from missing
     from campaignctl.tui.session import Session
 
-    Dashboard(Session.of(api, where, campaign_id=campaign, interval_s=interval_s)).run()
+    dashboard = Dashboard(Session.of(api, where, campaign_id=campaign, interval_s=interval_s))
+    with _leaving_by_signals(dashboard.leave):
+        dashboard.run()
+
+
+@contextmanager
+def _leaving_by_signals(leave: Callable[[], None]) -> Iterator[None]:
+    """Have a signal leave the dashboard, so that the terminal is given back before anything else ends."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        leave()
+
+    for number, handler in handlers.items():
+        if callable(handler):  # not one that is ignored
+            signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])

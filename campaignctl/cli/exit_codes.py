@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     """Stopped by Ctrl-C."""
     TERMINATED = 143
-    """Stopped by SIGTERM."""
+    """Stopped by SIGTERM, or because its terminal was closed (SIGHUP)."""
 
 
 class Declined(errors.CampaignctlError):
@@ -84,5 +84,5 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.PARTLY, "partly done: some of the input was refused, or some platforms failed"),
     (ExitCode.UNREACHABLE, "a service cannot be reached; a retry may help"),
     (ExitCode.INTERRUPTED, "interrupted (Ctrl-C)"),
-    (ExitCode.TERMINATED, "terminated (SIGTERM)"),
+    (ExitCode.TERMINATED, "terminated (SIGTERM, or its terminal was closed)"),
 )

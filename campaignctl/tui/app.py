@@ -1,5 +1,6 @@
 """The dashboard application: its screens as modes, and the keys that work on all of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import ClassVar
@@ -57,6 +58,8 @@ class Dashboard(App[None]):
     def __init__(self, session: Session, view: View | None = None) -> None:
         super().__init__()
         self.session = session
+        self._leaving: Callable[[], object] | None = None
+        self._is_left = False
         self._styled = _Styled()
         self.add_mode("live", lambda: LiveScreen(session, view))
         for screen in (CampaignScreen, JobsScreen, SystemScreen, LettersScreen):
@@ -65,7 +68,17 @@ class Dashboard(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [self._styled, *super().get_line_filters()]
 
+    def leave(self) -> None:
+        """End as ``q`` does; may be called by a signal's handler, also before there is a screen."""
+        self._is_left = True
+        if self._leaving is not None:
+            self._leaving()
+
     def on_mount(self) -> None:
+        self._leaving = partial(asyncio.get_running_loop().call_soon_threadsafe, self.exit)
+        if self._is_left:
+            self.exit()
+            return
         self.switch_mode("live")
         self.set_interval(_WHO_EVERY_S, self._look_who)
         self._look_who()

@@ -1,10 +1,11 @@
 """Exit codes: every cause of an end x every command of the tree. A command without a row fails.
 
-Commands that reach data do so through a server of the test, in this process; for those that run until they are stopped
-the cells name the test that stops them.
+Commands that reach data do so through a server of the test, in this process. A local command is stopped as it begins its
+work; those that run until they are stopped are stopped again by the test that their cells name.
 """
 
 import io
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from typing import cast
 
 import pytest
 
+from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.cli.exit_codes import ExitCode
+from campaignctl.cli.invocation import Invocation
 from tests.unit.cli_support import Answer, Cli, FakeApi, Request, fake_api, ok, problem
 from tests.unit.test_cli_commands import paths
 
@@ -32,6 +35,7 @@ ANSWERS: Mapping[str, tuple[Answer, ExitCode]] = {
 SIGNALS = {
     "sigint": (signal.SIGINT, ExitCode.INTERRUPTED),
     "sigterm": (signal.SIGTERM, ExitCode.TERMINATED),
+    "sighup": (signal.SIGHUP, ExitCode.TERMINATED),
 }
 
 
@@ -44,9 +48,12 @@ class Row:
     cells: Mapping[str, int | str] = field(default_factory=dict)
     """By cause: another exit code; why there is no such end; or the test that shows it (``file::function``)."""
 
+    writes: bool = False
+    """Whether data comes out with nothing but these arguments."""
 
-def row(*arguments: str, stdin: str = "", **cells: int | str) -> Row:
-    return Row(arguments, stdin, cells)
+
+def row(*arguments: str, stdin: str = "", writes: bool = False, **cells: int | str) -> Row:
+    return Row(arguments, stdin, cells, writes)
 
 
 FINDING = dict.fromkeys(("configuration", *ANSWERS), int(ExitCode.FAILED))
@@ -109,26 +116,43 @@ ASKING: Mapping[tuple[str, ...], Row] = {
 """Commands that go through the API."""
 
 LOCAL: Mapping[tuple[str, ...], Row] = {
-    ("demo",): row(configuration="makes a configuration of its own"),
-    ("sandbox",): row(configuration="its flags are its configuration"),
+    ("demo",): row(
+        configuration="makes a configuration of its own",
+        running="e2e/test_demo.py::test_a_demo_that_is_stopped_leaves_nothing_behind",
+    ),
+    ("sandbox",): row(
+        configuration="its flags are its configuration", running="e2e/test_sandbox.py::test_it_ends_when_told_to"
+    ),
     ("init-schema",): row(),
-    ("serve",): row(),
-    ("work",): row(),
-    ("dashboard",): row("--api", NOWHERE, configuration=int(ExitCode.FAILED)),
-    ("backup",): row("b.tgz"),
+    ("serve",): row("--port", "0", signal="is silent until it serves", running="e2e/test_rest_server.py::test_a_signal_ends_it_in_order"),
+    ("work",): row(running="e2e/test_worker_lifecycle.py::test_a_signal_ends_it_with_its_exit_code_and_nothing_undone"),
+    ("dashboard",): row(
+        "--api", NOWHERE, configuration=int(ExitCode.FAILED),
+        signal="is refused without a terminal",
+        running="e2e/test_demo.py::test_a_dashboard_ends_by_a_signal",
+    ),
+    ("backup",): row("b.tgz", signal="has nothing to keep here; it is stopped holding the directory"),
     ("restore",): row("b.tgz"),
-    ("context", "list"): row(configuration=0),
+    ("context", "list"): row(configuration=0, writes=True),
     ("context", "add"): row("a", NOWHERE, configuration=0),
-    ("context", "use"): row("nobody", configuration=int(ExitCode.NOT_FOUND)),
-    ("context", "remove"): row("nobody", configuration=int(ExitCode.NOT_FOUND)),
-    ("context", "current"): row(configuration=0),
-    ("config", "show"): row(),
-    ("config", "validate"): row("none.yaml"),
-    ("completions",): row("bash", configuration=0),
-    ("exit-codes",): row(configuration=0),
-    ("version",): row(configuration=0),
-}
+    ("context", "use"): row("known", configuration=int(ExitCode.NOT_FOUND)),
+    ("context", "remove"): row("known", configuration=int(ExitCode.NOT_FOUND)),
+    ("context", "current"): row(configuration=0, writes=True),
+    ("config", "show"): row(writes=True),
+    ("config", "validate"): row("right.yaml"),
+    ("completions",): row("bash", configuration=0, writes=True),
+    ("exit-codes",): row(configuration=0, writes=True),
+    ("version",): row(configuration=0, writes=True),
+}  # fmt: skip
 """Commands that ask no server: they begin with the configuration, or need none at all."""
+
+
+@pytest.fixture(autouse=True)
+def hangups() -> Iterator[None]:
+    """A hangup ends a program, also where whoever runs the tests has it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +179,7 @@ class Caller:
 
 def _call(cli: Cli, path: tuple[str, ...], called: Row, monkeypatch: pytest.MonkeyPatch) -> Caller:
     Path("e.ndjson").write_text('{"campaign_id": 1}\n')
+    Path("right.yaml").write_text("server: {port: 8081}\n")
     Path("r.csv").write_text("date,currency,base,rate\n2026-10-01,EUR,USD,1.1\n")
     monkeypatch.setattr("campaignctl.cli.events.time.sleep", lambda _: None)  # between two tries
     return Caller(cli, path, called, monkeypatch)
@@ -198,6 +223,42 @@ def test_a_signal_while_the_server_is_asked(
     assert sent.is_set()
 
 
+@pytest.mark.parametrize("path", LOCAL, ids="-".join)
+def test_a_signal_as_a_local_command_begins(path: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "signal" in LOCAL[path].cells:
+        pytest.skip(str(LOCAL[path].cells["signal"]))
+    call = _call(cli, path, LOCAL[path], monkeypatch)
+    for cause, (number, code) in SIGNALS.items():
+        shutil.rmtree("xdg", ignore_errors=True)
+        cli("context", "add", "known", NOWHERE)
+        before = sorted(Path().rglob("*"))
+        with monkeypatch.context() as patched:
+            patched.setattr(Invocation, "out", lambda _, number=number: signal.raise_signal(number))
+            assert (cause, call()) == (cause, code), call.stderr
+        assert path[0] == "context" or sorted(Path().rglob("*")) == before
+
+
+def test_a_signal_while_the_data_directory_is_held(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".campaignctl").mkdir()
+    Path(".campaignctl/metadata.sqlite").touch()
+    home = DataDirectory(Path(".campaignctl"))
+    for cause, (number, code) in SIGNALS.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "campaignctl.bootstrap.open_stores", lambda *_, stop=number, **__: signal.raise_signal(stop)
+            )
+            for path in (("init-schema",), ("work",), ("serve", "--port", "0"), ("backup", "b.tgz")):
+                assert (cause, path, cli(*path).code) == (cause, path, code)
+                home.lock(0, "test").release()
+    assert not Path("b.tgz").exists()
+
+
+def test_the_tests_that_cells_name_are_there() -> None:
+    for called in LOCAL.values():
+        file, _, name = str(called.cells.get("running", "")).partition("::")
+        assert not name or f"def {name}(" in (Path(__file__).parents[1] / file).read_text()
+
+
 @pytest.mark.parametrize("path", [*ASKING, *LOCAL], ids="-".join)
 def test_a_wrong_configuration_and_a_wrong_option(
     path: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
@@ -226,6 +287,18 @@ def test_a_closed_pipe_is_the_end_of_it(path: tuple[str, ...], cli: Cli, monkeyp
         patched.setattr("sys.stdout", _Closed())
         ran = cli(*path, "--help")
     assert (ran.code, ran.stderr) == (ExitCode.DONE, "")
+
+
+@pytest.mark.parametrize("path", [path for path, called in LOCAL.items() if called.writes], ids="-".join)
+def test_a_closed_pipe_while_a_local_command_prints(
+    path: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for form in ("table", "json"):
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", _Closed())
+            ran = cli(*path, *LOCAL[path].arguments, "-o", form)
+        assert (form, ran.code) == (form, ExitCode.DONE)
+        assert "error" not in ran.stderr
 
 
 @pytest.mark.parametrize("path", [("campaigns", "list"), ("jobs", "list"), ("audit",), ("rates", "list")], ids="-".join)
