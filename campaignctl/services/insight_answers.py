@@ -37,7 +37,7 @@ from campaignctl.services.insight_scope import Scope
 
 CACHE_TTL_S = 300.0
 _READS_BESIDE = 4
-_KEY_VERSION = "insights:v2"
+_KEY_VERSION = "insights:v3"
 
 Read: TypeAlias = Callable[[], Mapping[str, int]]
 Begin: TypeAlias = Callable[[Read], Read]

@@ -8,7 +8,6 @@ answer that is out of date is one that nobody asks for any more. Where a store d
 same question is given and marked (``last_answers``), unless the asker waited for events that it may lack.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -179,9 +178,9 @@ class InsightService:
         return entry
 
     def _answer(self, entry: bytes, cache: Literal["l1", "l2", "miss", "stale"]) -> InsightAnswer:
-        computed_at, body = unpack(entry)
-        age_s = max(0.0, (self._clock.now() - computed_at).total_seconds())
-        return InsightAnswer(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', cache, age_s)
+        kept = unpack(entry)
+        age_s = max(0.0, self._clock.now().timestamp() - kept.computed_at_s)
+        return InsightAnswer(kept.body, f'"{kept.digest}"', cache, age_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ says when that was, in the warning ``stale``. Whose campaigns they are is rememb
 hour, so that an asker sees nothing that was not theirs then.
 """
 
+import hashlib
 import struct
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Generic, TypeVar
@@ -23,7 +25,8 @@ KEPT_S = 3_600.0
 SCOPES_KEPT_S = 900.0
 """How long it is remembered whose campaigns a question was about, while metadata is away."""
 
-_COMPUTED_AT = struct.Struct(">d")
+_DIGEST_CHARS = 32
+_HEAD = struct.Struct(f">d{_DIGEST_CHARS}s")
 _WARNINGS = b'"warnings": ['
 _SCOPES = 1_000
 _CAMPAIGNS_OF_SCOPE = 200
@@ -32,15 +35,27 @@ _CAMPAIGNS_OF_SCOPE = 200
 _T = TypeVar("_T", bound=Hashable)
 
 
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What an entry of the cache holds."""
+
+    computed_at_s: float
+    """Epoch seconds."""
+    digest: str
+    """Of the body, made when it was computed: finding it again costs more than all else of a kept answer."""
+    body: bytes
+
+
 def pack(computed_at: datetime, body: bytes) -> bytes:
-    """An entry of the cache: when it was computed, and what."""
-    return _COMPUTED_AT.pack(computed_at.timestamp()) + body
+    """An entry of the cache: when it was computed, the body's digest, and the body."""
+    digest = hashlib.sha256(body).hexdigest()[:_DIGEST_CHARS]
+    return _HEAD.pack(computed_at.timestamp(), digest.encode()) + body
 
 
-def unpack(entry: bytes) -> tuple[datetime, bytes]:
+def unpack(entry: bytes) -> Unpacked:
     """What ``pack`` took."""
-    (computed_at,) = _COMPUTED_AT.unpack_from(entry)
-    return datetime.fromtimestamp(computed_at, UTC), entry[_COMPUTED_AT.size :]
+    computed_at_s, digest = _HEAD.unpack_from(entry)
+    return Unpacked(computed_at_s, digest.decode(), entry[_HEAD.size :])
 
 
 class LastAnswers(Generic[_T]):
@@ -82,9 +97,10 @@ class LastAnswers(Generic[_T]):
         entry = self._cache.get(key)
         if entry is None:
             return None
-        computed_at, body = unpack(entry)
+        last = unpack(entry)
+        computed_at = datetime.fromtimestamp(last.computed_at_s, UTC)
         # Members are found by their very bytes: within a string of JSON the quotes would be escaped.
-        head, found, tail = body.rpartition(_WARNINGS)
+        head, found, tail = last.body.rpartition(_WARNINGS)
         if not found:
             return None
         more = b"" if tail.startswith(b"]") else b", "

@@ -26,7 +26,8 @@ from server.waiting import Waits
 router = APIRouter(prefix="/api/v1")
 
 # In a JSON text no string can hold these very bytes: its quotes would be escaped.
-_NEXT_CURSOR = re.compile(rb'"next_cursor": "([^"\\]+)"')
+_CURSOR_MEMBER = b'"next_cursor": '
+_CURSOR_VALUE = re.compile(rb'"([^"\\]+)"')
 _JSON = "application/json"
 _FORMS = {
     "text/csv": ExportForm.CSV,
@@ -190,9 +191,14 @@ def _answer(call: Call, found: InsightAnswer, form: ExportForm | None) -> Respon
     }
     if call.has(etag):
         return call.unchanged(headers)
-    cursor = _NEXT_CURSOR.search(found.body)
-    headers |= call.next_link(cursor[1].decode() if cursor else None)
+    headers |= call.next_link(_next_cursor(found.body))
     return call.answer(found.body, headers=headers) if form is None else _file(found.body, form, headers)
+
+
+def _next_cursor(body: bytes) -> str | None:
+    at = body.find(_CURSOR_MEMBER)  # an expression takes ten times as long to see that there is none
+    found = _CURSOR_VALUE.match(body, at + len(_CURSOR_MEMBER)) if at >= 0 else None
+    return found[1].decode() if found else None
 
 
 def _file(body: bytes, form: ExportForm, headers: dict[str, str]) -> Response:
