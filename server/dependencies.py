@@ -3,9 +3,12 @@
 import gzip
 import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import msgspec
+from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +26,12 @@ GZIP_FROM_BYTES = 1_024
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 _MAX_ID = 2**63 - 1
 _GZIP = re.compile(r"(?:^|,)\s*(?:gzip|x-gzip)\s*(?:;\s*q=(?!0(?:\.0+)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
+
+_MOST_PACKED_BYTES = 65_536
+"""What is packed is kept up to this size: packing costs a fifth of what a kept answer does."""
+_packed: LRUCache[bytes, tuple[int, bytes]] = LRUCache(4 << 20, getsizeof=itemgetter(0))
+"""By what was packed: the bytes that both take, and the packed ones."""
+_packed_lock = Lock()
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -165,7 +174,7 @@ class Call:
         if "accept-encoding" not in response.headers.get("vary", "").lower():
             response.headers["vary"] = "Accept-Encoding, Authorization"
         if _GZIP.search(self.request.headers.get("accept-encoding", "")):
-            response.body = gzip.compress(response.body, 1, mtime=0)  # level 5: a tenth smaller in three times the time
+            response.body = _gzip(bytes(response.body))
             response.headers["content-encoding"] = "gzip"
             response.headers["content-length"] = str(len(response.body))
         return response
@@ -180,6 +189,19 @@ class Call:
             return {}
         url = self.request.url.include_query_params(cursor=cursor)
         return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
+
+
+def _gzip(body: bytes) -> bytes:
+    if len(body) > _MOST_PACKED_BYTES:
+        return gzip.compress(body, 1, mtime=0)  # level 5: a tenth smaller in three times the time
+    with _packed_lock:
+        kept = _packed.get(body)
+    if kept is None:
+        packed = gzip.compress(body, 1, mtime=0)
+        kept = len(body) + len(packed), packed
+        with _packed_lock:
+            _packed[body] = kept
+    return kept[1]
 
 
 def plain(values: Sequence[str]) -> list[str]:

@@ -134,6 +134,10 @@ class Operation:
         return {param.name: param.many for param in self.params if param.place == "query"}
 
 
+def _nothing_at_hand(_call: Call) -> Response | None:
+    return None
+
+
 def serves(router: APIRouter, operation: Operation) -> Callable[[SyncEndpoint], SyncEndpoint]:
     """Register a blocking endpoint for the operation; it runs in a thread."""
 
@@ -154,12 +158,18 @@ def serves(router: APIRouter, operation: Operation) -> Callable[[SyncEndpoint], 
 
 
 def serves_waiting(
-    router: APIRouter, operation: Operation, *, must_wait: Callable[[Call], bool], wait: AsyncStep
+    router: APIRouter,
+    operation: Operation,
+    *,
+    must_wait: Callable[[Call], bool],
+    wait: AsyncStep,
+    at_hand: Callable[[Call], Response | None] = _nothing_at_hand,
 ) -> Callable[[SyncEndpoint], SyncEndpoint]:
     """Register a blocking endpoint that some requests may reach only after ``wait``, which must not block.
 
-    The others are answered within one visit to a thread: each visit costs as much as a cached answer itself. For the
-    same reason the framework's routing is passed by (``server.direct``).
+    What ``at_hand`` has is answered at once; it must not block, and answer or raise what the endpoint would. The others
+    are answered within one visit to a thread: each visit costs as much as a cached answer itself. For the same reason
+    the framework's routing is passed by (``server.direct``).
     """
 
     def register(endpoint: SyncEndpoint) -> SyncEndpoint:
@@ -170,7 +180,14 @@ def serves_waiting(
             call = _prepared(request, router, operation)
             return call if must_wait(call) else answered(call)
 
+        def answered_from_memory(request: Request) -> Response | None:
+            call = _prepared_from_memory(request, router, operation)
+            found = None if call is None or must_wait(call) else at_hand(call)
+            return None if call is None or found is None else call.packed(found)
+
         async def serve(request: Request) -> Response:
+            if (kept := answered_from_memory(request)) is not None:
+                return kept
             found = await run_in_threadpool(answered_at_once, request)
             if isinstance(found, Response):
                 return found
@@ -219,6 +236,19 @@ def _prepared(request: Request, router: APIRouter, operation: Operation) -> Call
         call.sign_in()
         if not operation.for_ingest:
             call.actor.require(Role.VIEWER)
+    call.read_query(operation.known_query)
+    return call
+
+
+def _prepared_from_memory(request: Request, router: APIRouter, operation: Operation) -> Call | None:
+    """As ``_prepared``, on the event loop; None where something has to be asked for, or the caller will be refused."""
+    call = Call(request, router.prefix + operation.path)
+    if not call.gate.is_open:
+        return None
+    actor = call.gatekeeper.actor_at_hand(request)
+    if actor is None or actor.role is None:
+        return None
+    call.sign_in_as(actor)
     call.read_query(operation.known_query)
     return call
 

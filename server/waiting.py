@@ -26,6 +26,11 @@ class Gate:
         self._health = health
         self._is_open = is_open
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known to be open."""
+        return self._is_open
+
     def pass_through(self) -> None:
         """Raise ``HttpError`` (503) while it is shut."""
         if self._is_open:

@@ -24,6 +24,10 @@ class Cache(Protocol):
         """As ``get``, and says which level answered."""
         ...
 
+    def at_hand(self, key: str, /) -> bytes | None:
+        """As ``get``, where no server has to be asked; None otherwise. Waits for nothing."""
+        ...
+
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         """Keep the bytes for up to ``ttl_s`` seconds; never raises because the cache cannot be reached."""
         ...

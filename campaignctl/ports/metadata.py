@@ -56,6 +56,13 @@ class CampaignFactsStore(ErasureLookup, QuarantineLookup, Protocol):
         """Facts of those that exist, as of now; marks nothing."""
         ...
 
+    def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
+        """As ``campaign_facts`` of one, as of now, where it is known to the process without asking anybody; else None.
+
+        Waits for nothing, so it may be called where nothing may block.
+        """
+        ...
+
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         """Every campaign of the organization (None: of all), ascending."""
         ...

@@ -78,16 +78,27 @@ class AccessTokens:
         """
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii() or not token.startswith(self._header):
             raise invalid_token()
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = _digest(token)
         with self._lock:
             claims = self._verified.get(digest)
         if claims is None:
             claims = self._verify(token)
             with self._lock:
                 self._verified[digest] = claims
-        if claims.expires_at_s <= self._clock.now().timestamp():
+        if self._has_expired(claims):
             raise invalid_token()
         return claims
+
+    def verified(self, token: str) -> Claims | None:
+        """The claims of a token that was verified lately and holds now; None for any other, good or not."""
+        if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
+            return None
+        with self._lock:
+            claims = self._verified.get(_digest(token))
+        return None if claims is None or self._has_expired(claims) else claims
+
+    def _has_expired(self, claims: Claims) -> bool:
+        return claims.expires_at_s <= self._clock.now().timestamp()
 
     def _verify(self, token: str) -> Claims:
         if not _is_canonical_base64(token.rpartition(".")[2]):
@@ -120,6 +131,10 @@ class AccessTokens:
 def invalid_token() -> NotSignedIn:
     """One answer for every way in which a token can be wrong."""
     return NotSignedIn("the access token does not hold, or no longer", hint="sign in again", code="invalid_token")
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _refuse_weak(key: str) -> None:

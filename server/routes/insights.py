@@ -35,6 +35,7 @@ _FORMS = {
     "application/vnd.apache.parquet": ExportForm.PARQUET,
     "application/vnd.apache.arrow.stream": ExportForm.ARROW,
 }
+_MOST_AT_HAND_BYTES = 65_536
 _REMEMBERED_ACCEPTS = 64
 """One is as long as a request's head at most."""
 _FILE: Schema = {"type": "string", "format": "binary"}
@@ -108,6 +109,14 @@ async def wait_for_position(call: Call) -> None:
     await waits.until(call.one("after") or "", call.actor, call.slot)
 
 
+def _at_hand(call: Call) -> Response | None:
+    """A small JSON answer that is in memory; packing a large one would hold the event loop up."""
+    if _wanted_form(call) is not None:
+        return None
+    found = call.app.insights.at_hand(call.query, call.actor, call.id_in_path("campaign_id"))
+    return None if found is None or len(found.body) > _MOST_AT_HAND_BYTES else _answer(call, found, None)
+
+
 @serves_waiting(
     router,
     Operation(
@@ -126,6 +135,7 @@ async def wait_for_position(call: Call) -> None:
     ),
     must_wait=_asks_to_wait,
     wait=wait_for_position,
+    at_hand=_at_hand,
 )
 def campaign_insights(call: Call) -> Response:
     form = _wanted_form(call)

@@ -28,6 +28,16 @@ class CacheContract:
         assert hit is not None
         assert (hit.value, hit.tier in {"l1", "l2"}) == (b"1", True)
 
+    def test_what_is_at_hand_is_what_is_found(self, make: Make) -> None:
+        cache, wait = make()
+        assert cache.at_hand("a") is None
+        cache.put("a", b"1", 1)
+        assert cache.at_hand("a") in {b"1", None}
+        cache.put("a", b"2", 1)
+        assert cache.at_hand("a") in {b"2", None}
+        wait(1.1)
+        assert cache.at_hand("a") is None
+
     def test_the_later_value_stands(self, make: Make) -> None:
         cache, _ = make()
         cache.put("a", b"1", 10)

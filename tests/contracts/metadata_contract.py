@@ -33,6 +33,7 @@ from campaignctl.domain.users import Role, User, email_key
 from campaignctl.errors import CampaignctlError
 from campaignctl.ports.membership import Joining, MemberChange, NewInvitation
 from campaignctl.ports.metadata import (
+    CampaignFacts,
     CampaignFilter,
     ClaimedNative,
     Credentials,
@@ -490,6 +491,28 @@ class MetadataContract:
         assert metadata.campaign_facts([]) == {} == metadata.claim_for_events([])
         metadata.bump_data_versions([])
         assert isinstance(metadata.replace_campaign(made.id, FULL_DRAFT, 1), Campaign)  # looking marks nothing
+
+    def test_facts_at_hand_are_those_of_now_or_none(self, metadata: MetadataStore, organization: int) -> None:
+        made = self.add(metadata, organization, CampaignDraft("c"))
+        assert metadata.facts_at_hand(made.id) is None  # nobody has read them
+
+        def read() -> CampaignFacts:
+            facts = metadata.campaign_facts([made.id])[made.id]
+            assert metadata.facts_at_hand(made.id) in (facts, None)
+            return facts
+
+        before = read()
+        metadata.bump_data_versions([made.id])
+        assert metadata.facts_at_hand(made.id) is None
+        landed = read()
+        assert landed.data_version == before.data_version + 1
+        metadata.put_rates(organization, [Rate(date(2026, 1, 1), "EUR", "USD", Decimal(1))])
+        assert metadata.facts_at_hand(made.id) is None
+        read()
+        assert isinstance(metadata.replace_campaign(made.id, CampaignDraft("d"), None), Campaign)
+        assert metadata.facts_at_hand(made.id) is None
+        assert read().version == landed.version + 1
+        assert metadata.facts_at_hand(77) is None and metadata.facts_at_hand(2**70) is None
 
     def test_facts_of_chosen_campaigns_are_those_of_the_listed(
         self, metadata: MetadataStore, organization: int

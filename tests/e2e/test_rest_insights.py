@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from campaignctl.cli.embedded_worker import working
 from campaignctl.domain.insight_questions import PARAMETERS, PARAMETERS_OF_SEVERAL
+from campaignctl.services.insights import InsightAnswer, InsightService
 from server.direct import Direct
 from server.routes import insights
 from tests.e2e.rest import Rest, User, fields, problem
@@ -95,6 +96,61 @@ def test_what_passes_the_routing_by_answers_as_the_route_does(
     monkeypatch.setattr(Direct, "__call__", through_the_framework)
     assert answers() == directly
     assert [answer[2] for answer in directly[:5]] == [200, 304, 200, 406, 200]
+
+
+def test_what_is_at_hand_is_answered_as_in_a_thread(
+    rest: Rest, user: User, campaign: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = f"/api/v1/campaigns/{campaign['id']}/insights"
+    position = _send(user, campaign, {"event_id": "h1", "clicks": 1})
+    assert user.ask("GET", f"/campaigns/{campaign['id']}/insights?{RANGE}&after={position}").status_code == 200
+    wide = "start_date=2026-10-01&end_date=2026-11-02&fill=zero"  # large enough to be packed
+    asked: list[tuple[str, str, dict[str, str]]] = [
+        (method, f"{one}?{query}", user.headers | more)
+        for method in ("GET", "HEAD")
+        for query in (RANGE, wide, f"{RANGE}&granularity=total", f"{wide}&limit=3")
+        for more in ({}, {"Accept-Encoding": "gzip"}, {"If-None-Match": "*"}, {"Accept": "text/csv"})
+    ]
+    right, found = InsightService.at_hand, list[bool]()
+
+    def at_hand(self: InsightService, *question: Any) -> InsightAnswer | None:
+        answer = right(self, *question)
+        found.append(answer is not None)
+        return answer
+
+    def answers() -> list[tuple[object, ...]]:
+        shown = []
+        for method, path, headers in asked:
+            answer = rest.client.request(method, path, headers=headers)
+            named = {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "x-cache", "age")}
+            shown.append((method, path, answer.status_code, named, answer.content))
+        return shown
+
+    answers()
+    monkeypatch.setattr(InsightService, "at_hand", at_hand)
+    quickly = answers()
+    assert any(found)
+    monkeypatch.setattr(InsightService, "at_hand", lambda *_: None)
+    assert answers() == quickly
+
+
+def test_a_kept_answer_is_not_given_once_something_changed(rest: Rest) -> None:
+    user = rest.user()
+    campaign = user.campaign(name="Changing")
+    path = f"/campaigns/{campaign['id']}/insights?{RANGE}&granularity=total"
+    clicks = 0
+    for turn in range(20):
+        position = _send(user, campaign, {"event_id": f"turn-{turn}", "clicks": turn, "spend": 1})
+        clicks += turn
+        assert user.ask("GET", f"{path}&after={position}").json()["totals"]["clicks"] == clicks
+        for _ in range(3):
+            assert user.ask("GET", path).json()["totals"]["clicks"] == clicks
+    for _ in range(2):
+        assert user.ask("GET", f"{path}&currency=EUR").json()["totals"]["spend"] is None
+    rate = {"date": "2026-11-01", "currency": "USD", "base": "EUR", "rate": "0.5"}
+    assert user.ask("PUT", "/currency-rates", json=[rate]).status_code == 200
+    for _ in range(2):
+        assert user.ask("GET", f"{path}&currency=EUR").json()["totals"]["spend"] == 10
 
 
 def test_versions_of_an_answer(user: User, campaign: dict[str, Any]) -> None:

@@ -97,6 +97,9 @@ class FakeCampaigns:
         self.asked.update(campaign_ids)
         return {one: self.facts[one] for one in campaign_ids if one in self.facts}
 
+    def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
+        return None if self.down else self.facts.get(campaign_id)
+
     def campaign_ids(self, organization_id: int | None, /) -> list[int]:
         self._check()
         return sorted(f.id for f in self.facts.values() if organization_id in (None, f.organization_id))

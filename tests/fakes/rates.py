@@ -28,6 +28,9 @@ class FakeInsightMetadata(FakeCampaigns):
             for one, facts in super().campaign_facts(campaign_ids).items()
         }
 
+    def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
+        return None if self.down else self.campaign_facts([campaign_id]).get(campaign_id)
+
     def rates_between(self, organization_id: int, base: str, first: date, last: date, /) -> tuple[int, list[Rate]]:
         stored = self._rates.get(organization_id, {})
         found = [rate for key, rate in sorted(stored.items()) if rate.base == base and first <= rate.day <= last]

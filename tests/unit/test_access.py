@@ -16,6 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
+from campaignctl.domain.api_keys import Scope
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import (
     ConfigurationError,
@@ -31,6 +32,7 @@ from campaignctl.ports.membership import Joining, NewInvitation
 from campaignctl.ports.metadata import Credentials
 from campaignctl.services import passwords
 from campaignctl.services.access import AccessService, TokenPair
+from campaignctl.services.api_keys import ApiKeyService
 from campaignctl.services.schema import SchemaService
 from tests.contracts.metadata_contract import StillClock, at_once
 
@@ -467,6 +469,54 @@ def test_knowing_a_session_costs_one_look_in_two_seconds(
     clock.advance(2)
     access.authenticate(tokens.access_token)
     assert len(looked) == 2
+
+
+def test_who_is_at_hand_is_who_would_be_let_in(
+    access: AccessService, tokens: TokenPair, metadata: SQLiteMetadata, clock: StillClock
+) -> None:
+    token = tokens.access_token
+    assert access.at_hand(token) is None  # never seen
+    actor = access.authenticate(token)
+    assert access.at_hand(token) == actor
+    for other in ("", "x", token + "x", token[:-1], token[:-2] + "é"):
+        assert access.at_hand(other) is None
+    clock.advance(2.1)
+    assert access.at_hand(token) is None  # what is known of the session is too old
+    access.authenticate(token)
+    elsewhere = service(metadata, clock)
+    elsewhere.authenticate(token)
+    access.logout(actor=actor)
+    assert access.at_hand(token) is None
+    clock.advance(2.1)
+    refusal(lambda: elsewhere.authenticate(token))
+    assert elsewhere.at_hand(token) is None  # known to be over
+
+
+def test_a_key_is_at_hand_while_all_of_it_is_remembered(metadata: SQLiteMetadata, clock: StillClock) -> None:
+    admin = Actor(metadata.ensure_organization("o"), Role.ADMIN)
+    keys = ApiKeyService(metadata, clock)
+    made = keys.create("k", [Scope.READ], clock.now() + timedelta(seconds=100), admin)
+    assert keys.at_hand(made.key) is None
+    actor = keys.authenticate(made.key)
+    assert keys.at_hand(made.key) == actor
+    assert keys.at_hand(made.key + "x") is None
+    clock.advance(2.1)
+    assert keys.at_hand(made.key) is None
+    keys.authenticate(made.key)
+    clock.jump(99)
+    assert keys.at_hand(made.key) is None  # it has ended
+    clock.jump(-99)
+    assert keys.at_hand(made.key) == actor
+    keys.revoke(made.api_key.id, admin)
+    assert keys.at_hand(made.key) is None
+
+
+def test_a_token_that_has_expired_is_not_at_hand(access: AccessService, tokens: TokenPair, clock: StillClock) -> None:
+    access.authenticate(tokens.access_token)
+    clock.advance(1.9)
+    assert access.at_hand(tokens.access_token) is not None
+    clock.jump(30 * 86_400)
+    assert access.at_hand(tokens.access_token) is None
 
 
 def test_without_the_store_nobody_gets_in(

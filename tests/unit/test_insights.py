@@ -17,6 +17,7 @@ from campaignctl.domain.insight_rows import MAX_GROUPED_ROWS
 from campaignctl.domain.insights import InsightQuery
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from campaignctl.services.insights import InsightAnswer
 from tests.fakes.clock import ManualClock
 from tests.fakes.insights import event
 from tests.unit.insight_support import ACTOR, DAY, MILLION, NOW, TODAY, Bench, Json, between, codes
@@ -657,6 +658,35 @@ def test_a_question_put_again_is_not_read_again(bench: Bench, monkeypatch: pytes
     assert bench.ask(group_by="platform")["end_date"] == (TODAY + DAY).isoformat()
     long = ["US"] * 400
     assert [bench.run(region=long).cache for _ in range(2)] == ["miss", "l1"]
+
+
+def test_what_is_at_hand_is_what_would_be_answered(bench: Bench) -> None:
+    asked = {name: [value] for name, value in between(TODAY, TODAY).items()}
+
+    def at_hand(actor: Actor = ACTOR) -> InsightAnswer | None:
+        return bench.service.at_hand(asked, actor, 1)
+
+    assert at_hand() is None  # nobody has asked yet
+    first = bench.service.run(asked, ACTOR, campaign_id=1)
+    found = at_hand()
+    assert found == replace(first, cache="l1")
+    assert at_hand(Actor(99, Role.ADMIN)) is None
+    with pytest.raises(Forbidden):
+        at_hand(Actor(1, None))
+    bench.clock.advance(20)
+    aged = at_hand()
+    assert aged is not None and aged.age_s == 20
+    bench.store.events = [event(TODAY, clicks=3)]
+    bench.metadata.bump_data_versions([1])
+    assert at_hand() is None
+    second = bench.service.run(asked, ACTOR, campaign_id=1)
+    assert at_hand() == replace(second, cache="l1") and second.etag != first.etag
+    bench.metadata.put_rates(1, [])
+    assert at_hand() is None
+    bench.service.run(asked, ACTOR, campaign_id=1)
+    bench.clock.advance(15 * 60)
+    assert at_hand() is None  # another quarter of an hour
+    assert bench.service.at_hand(asked, ACTOR, 2) is None
 
 
 def test_the_newest_events_are_read_beside_the_sums(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.metadata import database, sqlite_file
 from campaignctl.adapters.metadata.migrations import load_migrations, parse_migration
 from campaignctl.adapters.metadata.sqlite import SQLiteMetadata
-from campaignctl.domain.campaigns import CampaignDraft
+from campaignctl.adapters.metadata.sqlite_file import SQLiteFile
+from campaignctl.domain.campaigns import Campaign, CampaignDraft
 from campaignctl.errors import CampaignctlError, SchemaMismatch, StorageFull, Unavailable
 from campaignctl.services.schema import SchemaService
 from tests.contracts.metadata_contract import ROOT, SPELLINGS, StillClock
@@ -38,6 +40,9 @@ def store(path: Path) -> Iterator[SQLiteMetadata]:
     SchemaService([made]).apply(1)
     yield made
     made.close()
+
+
+_BUMP = "UPDATE campaigns SET data_version = data_version + 1"
 
 
 def raw(path: Path) -> sqlite3.Connection:
@@ -129,6 +134,45 @@ def test_threads_that_come_and_go_leave_few_connections(store: SQLiteMetadata) -
         thread.start()
         thread.join()
     assert len(store._file._idle) == 1
+
+
+def test_facts_at_hand_know_of_the_writes_of_other_processes(store: SQLiteMetadata, path: Path) -> None:
+    organization = store.ensure_organization("o")
+    made = store.add_campaign(organization, CampaignDraft("c"))
+    assert isinstance(made, Campaign)
+    facts = store.campaign_facts([made.id])[made.id]
+    assert store.facts_at_hand(made.id) == facts
+    bump = f"import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript({_BUMP!r})"
+    subprocess.run([sys.executable, "-c", bump, str(path)], check=True)
+    assert store.facts_at_hand(made.id) is None
+    assert store.campaign_facts([made.id])[made.id].data_version == facts.data_version + 1
+
+
+def test_facts_at_hand_read_before_a_write_ended_are_none(
+    store: SQLiteMetadata, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = store.add_campaign(store.ensure_organization("o"), CampaignDraft("c"))
+    assert isinstance(made, Campaign)
+    right = SQLiteFile.ask
+
+    def ask_and_be_overtaken(*asked: Any, **parameters: Any) -> Any:
+        rows = right(*asked, **parameters)
+        connection = raw(path)
+        connection.executescript(_BUMP)
+        connection.close()
+        return rows
+
+    monkeypatch.setattr(SQLiteFile, "ask", ask_and_be_overtaken)
+    store.campaign_facts([made.id])
+    assert store.facts_at_hand(made.id) is None
+
+
+def test_facts_at_hand_after_the_store_was_closed(store: SQLiteMetadata) -> None:
+    made = store.add_campaign(store.ensure_organization("o"), CampaignDraft("c"))
+    assert isinstance(made, Campaign)
+    store.campaign_facts([made.id])
+    store.close()
+    assert store.facts_at_hand(made.id) is None
 
 
 def test_a_closed_store_says_so(store: SQLiteMetadata) -> None:

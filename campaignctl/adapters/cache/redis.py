@@ -121,6 +121,9 @@ class RedisCache:
         value = self.get(key)
         return None if value is None else Hit(value, "l2")
 
+    def at_hand(self, key: str, /) -> bytes | None:
+        return None
+
     def get_with_ttl(self, key: str, /) -> tuple[bytes, float] | None:
         """As ``get``, with the seconds that the value has left."""
         name = self._name(key)

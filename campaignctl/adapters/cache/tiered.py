@@ -39,6 +39,9 @@ class TieredCache:
         self._l1.put(key, value, min(left_s, self._l1_ttl_s))
         return Hit(value, "l2")
 
+    def at_hand(self, key: str, /) -> bytes | None:
+        return self._l1.at_hand(key)
+
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         self._l1.put(key, value, min(ttl_s, self._l1_ttl_s))
         self._l2.put(key, value, ttl_s)

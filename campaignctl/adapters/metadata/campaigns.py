@@ -4,8 +4,12 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
+from threading import Lock
+
+from cachetools import LRUCache
 
 from campaignctl.adapters.metadata.database import (
+    Database,
     Row,
     Tables,
     Transaction,
@@ -26,9 +30,12 @@ from campaignctl.domain.campaigns import (
     name_key,
 )
 from campaignctl.domain.platforms import Platform
+from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, ClaimedNative, NativeClaim, Refusal
 from campaignctl.ports.reports import AccountKey, NativeCampaign
 
+_FACTS_AT_HAND = 2_048
+"""Of so many campaigns; some hundred bytes each."""
 _LIKE_ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 
@@ -41,6 +48,11 @@ class _ClaimedError(Exception):
 
 
 class CampaignTables(Tables):
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self._at_hand: LRUCache[int, tuple[tuple[int, int], CampaignFacts]] = LRUCache(_FACTS_AT_HAND)
+        self._at_hand_lock = Lock()
+
     def add_campaign(self, organization_id: int, draft: CampaignDraft, /) -> Campaign | NativeClaim:
         try:
             with self._database.writing() as tx:
@@ -112,9 +124,20 @@ class CampaignTables(Tables):
     def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
         ids = ids_among(campaign_ids)
         if len(ids) == 1:  # every answer about insights begins with this one
-            return facts_of(self._database.ask("fetch_facts_of_campaign", campaign_id=ids[0]))[0]
+            changes = self._database.changes()
+            facts = facts_of(self._database.ask("fetch_facts_of_campaign", campaign_id=ids[0]))[0]
+            if changes is not None and facts:
+                with self._at_hand_lock:
+                    self._at_hand[ids[0]] = changes, facts[ids[0]]
+            return facts
         with self._database.reading() as tx:
             return _read_facts(tx, ids)[0]
+
+    def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
+        with self._at_hand_lock:
+            changes, facts = self._at_hand.get(campaign_id, (None, None))
+        # Read after that value was, so nothing that was committed later is missing while the value stays.
+        return facts if facts is not None and self._database.changes() == changes else None
 
     def facts_of_chosen(self, wanted: CampaignFilter, /) -> dict[int, CampaignFacts]:
         return facts_of(self._database.ask("facts_of_chosen_campaigns", **_filters(wanted)))[0]

@@ -78,6 +78,13 @@ class Database(Protocol):
         """Committed durably at the end of the block, rolled back when the block raises."""
         ...
 
+    def changes(self) -> tuple[int, int] | None:
+        """Another value after each commit, of whichever process; None where that is not known without asking a server.
+
+        Waits for nobody.
+        """
+        ...
+
     def close(self) -> None: ...
 
 

@@ -168,6 +168,9 @@ class PostgreSQLServer:
         self._reach.answered()
         return cast("list[Row]", rows)
 
+    def changes(self) -> tuple[int, int] | None:
+        return None  # only the server knows what others committed
+
     @contextmanager
     def writing(self) -> Iterator[PostgreSQLTransaction]:
         self._check_once()

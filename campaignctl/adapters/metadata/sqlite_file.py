@@ -77,6 +77,10 @@ class SQLiteFile:
         # Connections are lent, not bound to threads: the server's pool of threads comes and goes.
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+        """Commits nothing and keeps no transaction open, so that everybody's commits are others' to it."""
+        self._watches = 0
+        self._watching = threading.Lock()
 
     @contextmanager
     def reading(self) -> Iterator[SQLiteTransaction]:
@@ -88,6 +92,24 @@ class SQLiteFile:
         self._check_once()
         with _translated(self._path), self._connection() as connection:
             return SQLiteTransaction(connection).all(statement, **parameters)
+
+    def changes(self) -> tuple[int, int] | None:
+        with self._watching:
+            try:
+                if self._watch is None:
+                    self._watch = self._connect()
+                    self._watches += 1  # the number means nothing to another connection
+                (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+            except (sqlite3.Error, Unavailable):
+                self._unwatch()  # whoever reads the tables next is told what is wrong
+                return None
+        return self._watches, version
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            with suppress(sqlite3.Error):
+                watch.close()
 
     @contextmanager
     def writing(self) -> Iterator[SQLiteTransaction]:
@@ -152,6 +174,8 @@ class SQLiteFile:
     def close(self) -> None:
         """Close what is not lent at the moment; what is lent is closed when it comes back."""
         self._closed = True
+        with self._watching:
+            self._unwatch()
         while self._idle:
             with suppress(IndexError, sqlite3.Error):
                 self._idle.pop().close()
