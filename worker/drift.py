@@ -2,7 +2,7 @@
 
 Each worker looks at the campaigns of its own partitions, in its own thread between two batches, so that nobody inserts
 events of the campaign meanwhile. A round is spread over the interval, and changes nothing: what it finds is a figure,
-a line of the log, and a reason to run ``campaignctl reaggregate``.
+a line of the log, and a reason to run ``campaignctl reaggregate``, after which the campaign is looked at again.
 """
 
 import logging
@@ -23,6 +23,7 @@ logger = logging.getLogger("campaignctl.worker")
 _EPOCH = date(1970, 1, 1)
 # A new worker first catches up.
 _FIRST_AFTER_S = 60.0
+_TRY_AGAIN_AFTER_S = 10.0
 
 
 class DriftCheck:
@@ -58,10 +59,20 @@ class DriftCheck:
         self._found = 0
         """Rows of the campaign that differ, so far."""
         self._drifts: dict[int, int] = {}
+        self._again: deque[int] = deque()
+        """Campaigns that differed and whose sums have been made anew since."""
+        self._again_due_s = 0.0
 
     def turn(self, partitions: Collection[int], of: int) -> None:
         """A step, when one is due, for campaigns of the ``partitions`` (of so many). Raises ``Unavailable``."""
-        if not self._every_s or self._clock.monotonic_s() < self._due_s:
+        now_s = self._clock.monotonic_s()
+        if self._again and now_s >= self._again_due_s:
+            self._again_due_s = now_s + _TRY_AGAIN_AFTER_S
+            self._look_again(self._again[0], partitions, of)
+            self._again.popleft()
+            self._again_due_s = now_s
+            return
+        if not self._every_s or now_s < self._due_s:
             return
         self._due_s = self._clock.monotonic_s() + self._share_s
         if not self._months_left:
@@ -70,6 +81,11 @@ class DriftCheck:
             self._look(self._months_left.popleft(), self._partition_of(str(self._campaign).encode(), of))
         elif self._months_left:
             self._months_left.clear()
+
+    def look_again(self, campaign_id: int) -> None:
+        """Its sums have been made anew: what was told of them is looked at next, not in the next round."""
+        if self._told().get(campaign_id) and campaign_id not in self._again:
+            self._again.append(campaign_id)
 
     def _next_campaign(self, partitions: Collection[int], of: int) -> None:
         if not self._campaigns_left:
@@ -96,24 +112,41 @@ class DriftCheck:
         return list(months(range(max(recorded[0], kept), recorded[1] + 1)))
 
     def _look(self, days: range, partition: int) -> None:
-        lacking = self._store.recount({self._campaign: days}, self._window_ms, partition).lacking
-        self._found += len(lacking)
+        self._found += self._lacking(self._campaign, days, partition)
+        if not self._months_left:
+            self._drifts[self._campaign] = self._found
+        self._tell()
+
+    def _look_again(self, campaign_id: int, partitions: Collection[int], of: int) -> None:
+        if not self._is_ours(campaign_id, partitions, of):
+            return
+        if campaign_id == self._campaign:
+            self._months_left.clear()  # what the round has found of it until now holds no longer
+        partition = self._partition_of(str(campaign_id).encode(), of)
+        kept = self._kept_months(campaign_id)
+        self._drifts[campaign_id] = sum(self._lacking(campaign_id, days, partition) for days in kept)
+        self._tell()
+
+    def _lacking(self, campaign_id: int, days: range, partition: int) -> int:
+        """How many sums of the days differ; the log says so."""
+        lacking = self._store.recount({campaign_id: days}, self._window_ms, partition).lacking
         if len(lacking):
             first, last = (_EPOCH + timedelta(days=day) for day in (days[0], days[-1]))
             logger.error(
                 "campaign %d: %d sums between %s and %s differ from the raw records; make them right with:"
                 " campaignctl reaggregate --campaign %d --wait",
-                *(self._campaign, len(lacking), first, last, self._campaign),
+                *(campaign_id, len(lacking), first, last, campaign_id),
             )
-        if not self._months_left:
-            self._drifts[self._campaign] = self._found
-        self._tell()
+        return len(lacking)
 
-    def _tell(self) -> None:
+    def _told(self) -> dict[int, int]:
         told = {**self._drifts}
         if self._months_left:
             told[self._campaign] = max(self._found, told.get(self._campaign, 0))
-        self._gauge.set(sum(told.values()))
+        return told
+
+    def _tell(self) -> None:
+        self._gauge.set(sum(self._told().values()))
 
     def _is_ours(self, campaign_id: int, partitions: Collection[int], of: int) -> bool:
         return self._partition_of(str(campaign_id).encode(), of) in partitions

@@ -238,6 +238,8 @@ class OwnedPartition:
         )
         if not done:
             tools.metrics.ignored.inc()
+        elif tools.drift_check is not None and command.key is not None and command.key.isdigit():
+            tools.drift_check.look_again(int(command.key))
         self.position = batch.end
         self.acknowledge()
 

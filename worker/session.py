@@ -9,7 +9,7 @@ from functools import partial
 
 from campaignctl.adapters.process_memory import return_freed_pages
 from campaignctl.errors import CampaignctlError, Fenced, Unavailable
-from campaignctl.ports.event_log import Assignment, OffsetLost
+from campaignctl.ports.event_log import Assignment, OffsetLost, Watermarks
 from campaignctl.services.landing import ForeignRowsError
 from worker.breaker import MassRejectionError
 from worker.intents import UnreadableIntentError
@@ -212,6 +212,7 @@ class Session:
                 raise StoppingError
             try:
                 self._poll(1, min(left_s, _WAITING_POLL_S))
+                self._measure_when_due()  # what waits grows meanwhile, and somebody looks at that figure
             except Unavailable:
                 self._stopping.wait(min(left_s, _WAITING_POLL_S))
         self._for_each_owned(self._consumer.resume)
@@ -224,9 +225,7 @@ class Session:
     def _look_after(self) -> None:
         now_s = self._clock.monotonic_s()
         try:
-            if now_s >= self._next_measure_s:
-                self._next_measure_s = now_s + _MEASURE_EVERY_S
-                self._measure()
+            self._measure_when_due()
             if self._housekeeping is not None and now_s >= self._next_housekeeping_s:
                 self._next_housekeeping_s = now_s + _HOUSEKEEPING_EVERY_S
                 if self._is_all_applied():
@@ -256,9 +255,21 @@ class Session:
             for number, marks in kept.items()
         )
 
-    def _measure(self) -> None:
+    def _measure_when_due(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._next_measure_s:
+            return
+        self._next_measure_s = now_s + _MEASURE_EVERY_S
         kept = self._tools.event_log.watermarks(self._tools.topic)
         for number, partition in self._owned.items():
-            lag = max(kept[number].end - partition.position, 0) if number in kept else 0
-            self._tools.metrics.lag.labels(self._tools.topic, str(number)).set(lag)
+            self._tell_lag(number, partition.position, kept)
             self._tools.metrics.window.labels(self._tools.topic, str(number)).set(partition.window_bytes)
+        for number in self._to_open:  # what waits for those that stand still is what somebody looks for
+            with suppress(Fenced):
+                committed = self._consumer.committed(number)
+                if committed is not None:
+                    self._tell_lag(number, committed.offset, kept)
+
+    def _tell_lag(self, number: int, position: int, kept: Mapping[int, Watermarks]) -> None:
+        lag = max(kept[number].end - position, 0) if number in kept else 0
+        self._tools.metrics.lag.labels(self._tools.topic, str(number)).set(lag)

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
+from campaignctl.errors import Unavailable
 from tests.contracts.metadata_contract import StillClock
 from tests.fakes.analytics import FakeEventStore
 from tests.fakes.metadata import FakeCampaigns
@@ -76,6 +77,52 @@ def test_differences_are_counted_until_they_are_made_right(
     assert "campaignctl reaggregate --campaign 3" in caplog.text
     store.rollup.clear()
     run_a_round(check, clock)
+    assert value(gauge) == 0
+
+
+def test_a_campaign_whose_sums_were_made_anew_is_looked_at_at_once(
+    store: FakeEventStore, clock: StillClock, gauge: Gauge
+) -> None:
+    check = checking(store, clock, gauge)
+    spoil(store, 1, TODAY - 3)
+    spoil(store, 1, TODAY - 60)
+    spoil(store, 2, TODAY)
+    run_a_round(check, clock)
+    assert value(gauge) == 3
+    del store.rollup[1, TODAY - 3, "meta", "ZZ", "USD"]
+    check.look_again(1)
+    check.look_again(3)  # nothing was told of it
+    check.turn((0,), 1)
+    assert value(gauge) == 2, "the older month still differs"
+    store.rollup.clear()
+    check.look_again(1)
+    check.look_again(2)
+    check.turn((0,), 1)
+    check.turn((0,), 1)
+    assert value(gauge) == 0
+
+
+def test_a_store_that_is_away_is_asked_again_after_a_while(
+    store: FakeEventStore, clock: StillClock, gauge: Gauge
+) -> None:
+    check = checking(store, clock, gauge)
+    spoil(store, 1, TODAY)
+    run_a_round(check, clock)
+
+    def away(name: str) -> None:
+        if name == "recount":
+            raise Unavailable("away", service="analytics")
+
+    store.fault = away
+    check.look_again(1)
+    with pytest.raises(Unavailable):
+        check.turn((0,), 1)
+    store.fault = lambda name: None
+    store.rollup.clear()
+    check.turn((0,), 1)
+    assert value(gauge) == 1, "not at once"
+    clock.advance(10)
+    check.turn((0,), 1)
     assert value(gauge) == 0
 
 

@@ -12,6 +12,7 @@ from campaignctl.adapters.event_log.embedded_consumer import EmbeddedConsumer
 from campaignctl.errors import Fenced, SchemaMismatch, Unavailable
 from campaignctl.ports.event_log import Assignment, Committed, NewRecord, Position, TopicSpec
 from tests.contracts.event_log_harness import ShiftedClock
+from tests.support.waiting import eventually
 from tests.unit.stream_support import event
 from tests.unit.worker_support import EVENTS, GROUP, LETTERS, Bench, both, once
 from worker.batching import FlushPolicy
@@ -252,6 +253,30 @@ class TestFailingStores:
         bench.store.fault = lambda name: None
         bench.drain()
         assert bench.ids == ["a"]
+
+    def test_the_lag_is_told_while_a_store_is_away(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("worker.session._MEASURE_EVERY_S", 0.05)
+        bench.store.fault = lambda name: "before" if name == "append_events" else None
+        bench.produce(fresh("a"))
+        thread = bench.worker().run_in_thread()
+        place = {"topic": "campaign-events", "partition": "0"}
+        eventually(lambda: bench.metric("consumer_lag_records", **place) == 1)
+        bench.produce(fresh("b"), fresh("c"))
+        eventually(lambda: bench.metric("consumer_lag_records", **place) == 3)
+        assert thread.stop(30)
+
+    def test_the_lag_is_told_of_a_partition_that_cannot_be_opened(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("worker.session._MEASURE_EVERY_S", 0.05)
+        bench.produce(fresh("a"))
+        bench.drain()
+        bench.store.fault = lambda name: "before" if name == "newest_offset" else None
+        bench.produce(fresh("b"), fresh("c"))
+        thread = bench.worker().run_in_thread()
+        place = {"topic": "campaign-events", "partition": "0"}
+        eventually(lambda: bench.metric("consumer_lag_records", **place) == 2)
+        assert thread.stop(30)
 
     def test_an_error_of_the_program_in_one_partition_does_not_stop_the_others(self, tmp_path: Path) -> None:
         bench = Bench(tmp_path, partitions=2)
