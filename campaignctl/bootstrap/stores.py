@@ -135,14 +135,21 @@ def _open_analytics(settings: "Settings") -> "ClickHouseAnalytics":
     clickhouse = settings.clickhouse
     place = (clickhouse.host, clickhouse.port, clickhouse.database)
     user = (clickhouse.username, clickhouse.password.get_secret_value())
+    ca_file = _trusted("clickhouse.ssl_ca_file", clickhouse.ssl_ca_file)
     if clickhouse.cluster:
         from campaignctl.adapters.analytics.cluster_store import open_cluster
 
-        is_replicated = clickhouse.replicated
-        return open_cluster(*place, *user, clickhouse.secure, cluster=clickhouse.cluster, replicated=is_replicated)
+        return open_cluster(
+            *place,
+            *user,
+            clickhouse.secure,
+            cluster=clickhouse.cluster,
+            replicated=clickhouse.replicated,
+            ca_file=ca_file,
+        )
     from campaignctl.adapters.analytics.server import open_clickhouse
 
-    return open_clickhouse(*place, *user, clickhouse.secure)
+    return open_clickhouse(*place, *user, clickhouse.secure, ca_file=ca_file)
 
 
 def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
@@ -159,6 +166,8 @@ def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
         username=redis.username,
         password=redis.password.get_secret_value(),
         db=redis.db,
+        tls=redis.secure,
+        tls_ca_file=_trusted("redis.ssl_ca_file", redis.ssl_ca_file),
         prefix=f"{installation_of(settings)}:",
     )
     return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
@@ -174,6 +183,13 @@ def _extra(name: str, key: str) -> Iterator[None]:
             f"{key} names a server, and its client library is not installed ({missing.name} is missing)",
             hint=f"pip install 'campaignctl[{name}]', or leave {key} empty",
         ) from missing
+
+
+def _trusted(key: str, name: str) -> str:
+    """The file of an authority's certificates, or nothing; the libraries speak of a missing one without its name."""
+    if name and not Path(name).is_file():
+        raise ConfigurationError(f"{key}: {name} is not there", hint="name a PEM file that this user may read")
+    return name
 
 
 def _file(name: str) -> Path | None:

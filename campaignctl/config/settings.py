@@ -79,6 +79,9 @@ class ClickHouseSettings(_Section):
     username: str = Field(default="default", description="ClickHouse user.")
     password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password.")
     secure: bool = Field(default=False, description="Speak HTTPS to ClickHouse.")
+    ssl_ca_file: str = Field(
+        default="", description="PEM file of ClickHouse's authority, with secure; empty trusts the usual ones."
+    )
     cluster: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9_.-]{0,64}$",
@@ -102,6 +105,10 @@ class RedisSettings(_Section):
     username: str = Field(default="", description="Redis user.")
     password: SecretStr = Field(default=SecretStr(""), description="Redis password.")
     db: int = Field(default=0, ge=0, le=15, description="Redis database number.")
+    secure: bool = Field(default=False, description="Speak TLS to Redis.")
+    ssl_ca_file: str = Field(
+        default="", description="PEM file of Redis's authority, with secure; empty trusts the system's."
+    )
 
 
 class KafkaSettings(_Section):

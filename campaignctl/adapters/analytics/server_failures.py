@@ -100,7 +100,7 @@ def _of_tls(error: ssl.SSLError, server: Server) -> Exception:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConfigurationError(
             f"the certificate of {server} cannot be trusted: {error.verify_message}",
-            hint="make the authority that signed it known to this machine, or give the name that it was made for",
+            hint="name the authority's PEM file in clickhouse.ssl_ca_file, or the server by the name it was made for",
         )
     if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
         return ConfigurationError(
