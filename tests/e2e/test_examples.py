@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,27 @@ def test_the_gate_lets_fresh_numbers_pass_and_stops_silent_ones(server: Server, 
     assert (passed.returncode, passed.stdout.splitlines()[-1]) == (0, "the numbers of 1 are new enough and agree")
     assert run(server, home, gate, "1", GATE_MAX_AGE="1s").returncode == 1
     assert run(server, home, gate).returncode == 2
+
+
+def test_the_panel_asks_what_the_tables_hold(server: Server, home: Path, events: Path) -> None:
+    server.client.wait(server.client.send(events.read_bytes().splitlines()).positions, 1)
+    asked = (EXAMPLES / "grafana" / "spend.sql").read_text()
+    today = datetime.now(UTC).date()
+    variables = {
+        "${campaign}": "1",
+        "${__from:date:YYYY-MM-DD}": str(today - timedelta(days=1)),
+        "${__to:date:YYYY-MM-DD}": str(today),
+    }
+    for name, value in variables.items():
+        assert name in asked
+        asked = asked.replace(name, value)
+    panel = home / "panel.sql"
+    panel.write_text(asked)
+    shown = run(server, home, "campaignctl", "query", "--file", str(panel), "-o", "csv")
+    assert shown.returncode == 0, shown.stderr
+    lines = [line.split(",") for line in shown.stdout.splitlines()]
+    assert lines[0] == ["time", "series", "spend", "clicks"]
+    assert [(series, clicks) for _, series, _, clicks in lines[1:]] == [("meta USD", "10"), ("tiktok USD", "10")]
 
 
 def test_the_notebook_plots_what_was_exported(server: Server, home: Path, events: Path) -> None:

@@ -1,0 +1,118 @@
+"""The procedure of docs/operations.md for backups of servers, on real ones: each server's own tools, in that order.
+
+What was counted before the backup is there once afterwards, what came later comes out of the log, and ``verify`` agrees.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.chaos.installation import own_places, running
+from tests.support.postgresql import server_in_environment
+from tests.support.program import Program
+from tests.support.services import SERVERS, unset
+from tests.support.waiting import eventually
+
+_MISSING = unset(*SERVERS)
+_NOW = datetime.now(UTC)
+_DAY = _NOW.date().isoformat()
+_PATIENCE_S = 120.0
+
+pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
+
+
+def test_the_documented_procedure(tmp_path: Path) -> None:
+    with own_places() as places:
+        program = Program(tmp_path, places)
+        program.run("init-schema")
+        program.run("campaigns", "create", "--name", "Spring")
+        with running(program, "work-before", "work"):
+            program.run("events", "send", "-", "--wait", stdin=events(0, 300))
+            eventually(lambda: nothing_waits(program), "nothing to wait", within_s=_PATIENCE_S)
+
+        database = places["CA_CLICKHOUSE_DATABASE"]
+        place = {"host": places["CA_CLICKHOUSE_HOST"], "port": int(places["CA_CLICKHOUSE_PORT"])}
+        # Kept in the server's memory for one session: what the servers of tests are started with names no disk for it.
+        with clickhouse_connect.get_client(**place, session_id=f"backup-{database}") as clickhouse:  # type: ignore[arg-type]
+            clickhouse.command(f"BACKUP DATABASE {database} TO Memory('friday')")
+            tool(
+                places,
+                "pg_dump",
+                "--format=custom",
+                f"--file={tmp_path / 'friday.dump'}",
+                places["CA_POSTGRES_DATABASE"],
+            )
+            offsets = committed(places)
+            assert sum(one.offset for one in offsets if one.offset > 0) == 300
+
+            with running(program, "work-after", "work"):
+                program.run("events", "send", "-", "--wait", stdin=events(200, 450))
+                assert clicks(program) == 450
+
+            clickhouse.command(f"DROP DATABASE {database} SYNC")
+            clickhouse.command(f"RESTORE DATABASE {database} FROM Memory('friday')")
+        server = server_in_environment()
+        assert server is not None
+        server.execute(f'DROP DATABASE "{places["CA_POSTGRES_DATABASE"]}" WITH (FORCE)')
+        server.execute(f'CREATE DATABASE "{places["CA_POSTGRES_DATABASE"]}"')
+        tool(
+            places,
+            "pg_restore",
+            "--no-owner",
+            f"--dbname={places['CA_POSTGRES_DATABASE']}",
+            str(tmp_path / "friday.dump"),
+        )
+        reset(places, offsets)
+        program.run("init-schema", "--check")
+        assert clicks(program) == 300
+        with running(program, "work-restored", "work"):
+            eventually(lambda: nothing_waits(program), "nothing to wait", within_s=_PATIENCE_S)
+            assert clicks(program) == 450
+            program.run("verify")
+
+
+def events(first: int, end: int) -> bytes:
+    event = {"campaign_id": 1, "platform": "meta", "event_time": _NOW.isoformat(), "clicks": 1, "spend": "0.1"}
+    return b"".join(json.dumps(event | {"event_id": f"e{number}"}).encode() + b"\n" for number in range(first, end))
+
+
+def clicks(program: Program) -> int:
+    asked = ("--start-date", _DAY, "--end-date", _DAY, "--granularity", "total", "-o", "json")
+    return int(program.run("insights", "--campaign", "1", *asked).json()["totals"]["clicks"])
+
+
+def nothing_waits(program: Program) -> bool:
+    return program.run("lag", "--max-lag", "0", expect=None).code == 0
+
+
+def tool(places: Mapping[str, str], *command: str) -> None:
+    """One of PostgreSQL's own, on the server of the test."""
+    named = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USERNAME", "PGPASSWORD": "PASSWORD"}
+    environment = os.environ | {name: places[f"CA_POSTGRES_{key}"] for name, key in named.items()}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+
+
+def committed(places: Mapping[str, str]) -> Sequence[TopicPartition]:
+    """As ``kafka-consumer-groups --describe`` shows them."""
+    group = places["CA_KAFKA_GROUP_ID"]
+    kafka = AdminClient({"bootstrap.servers": places["CA_KAFKA_BROKERS"]})
+    asked = [ConsumerGroupTopicPartitions(group)]
+    found: Sequence[TopicPartition] = kafka.list_consumer_group_offsets(asked)[group].result(60).topic_partitions
+    return found
+
+
+def reset(places: Mapping[str, str], offsets: Sequence[TopicPartition]) -> None:
+    """As ``kafka-consumer-groups --reset-offsets --to-offset`` does: numbers alone, nothing that was noted beside them."""
+    group = places["CA_KAFKA_GROUP_ID"]
+    kafka = AdminClient({"bootstrap.servers": places["CA_KAFKA_BROKERS"]})
+    back = [TopicPartition(one.topic, one.partition, one.offset) for one in offsets if one.offset >= 0]
+    kafka.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, back)])[group].result(60)
