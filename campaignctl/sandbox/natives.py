@@ -135,14 +135,31 @@ def campaign_body(campaign: SandboxCampaign, first_day: date) -> dict[str, objec
 
 
 def natives_in(account: SandboxAccount, level: str = CAMPAIGN) -> list[Native]:
-    return [native for native in natives() if native.account == account and native.level == level]
+    return list(_of_accounts().get((account.platform, account.account_id, level), ()))
 
 
 def campaigns_of(native: Native) -> list[Native]:
     """Those of which a group consists; a campaign consists of itself."""
     if native.level == CAMPAIGN:
         return [native]
-    return [one for one in natives() if one.group_id == native.native_id and one.account == native.account]
+    return list(_of_groups().get((native.account.account_id, native.native_id), ()))
+
+
+@cache
+def _of_accounts() -> dict[tuple[str, str, str], list[Native]]:
+    found: dict[tuple[str, str, str], list[Native]] = {}
+    for one in natives():
+        found.setdefault((one.account.platform, one.account.account_id, one.level), []).append(one)
+    return found
+
+
+@cache
+def _of_groups() -> dict[tuple[str, str], list[Native]]:
+    found: dict[tuple[str, str], list[Native]] = {}
+    for one in natives():
+        if one.group_id:
+            found.setdefault((one.account.account_id, one.group_id), []).append(one)
+    return found
 
 
 def _of(campaign: SandboxCampaign) -> Iterator[Native]:

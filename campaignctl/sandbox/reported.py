@@ -5,12 +5,12 @@ taken off later still, and now and then everything a campaign had on a day is ta
 less: later, without what it cannot place, and LinkedIn nothing of fewer than three.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from random import Random
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from campaignctl.sandbox.deliveries import Delivery, World, days_between
@@ -33,6 +33,11 @@ _FEWEST = 3
 _MILLE = (990, 975, 985)
 """What is left of impressions, clicks and spend where invalid traffic was found."""
 _KEPT_DAYS = 8_192
+_KEPT_FIGURES = 200_000
+_EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_T = TypeVar("_T")
+_Of = tuple[str, str, date]
+"""Platform, native campaign, day."""
 
 
 class Figures(NamedTuple):
@@ -70,19 +75,69 @@ class Restatement:
     """The whole day is taken back; else a part of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing(Generic[_T]):
+    """What is told from ``since`` on, before ``until``."""
+
+    since: datetime
+    until: datetime
+    figures: _T
+
+
 class Reported:
     """The reports on a world. May be used by several threads."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self._of_day = lru_cache(_KEPT_DAYS)(self._deliveries)
+        self._totals: dict[_Of, _Standing[Figures | None]] = {}
+        self._countries: dict[_Of, _Standing[dict[Place, Figures]]] = {}
 
     def total(self, native: Native, day: date, at: datetime) -> Figures | None:
         """The row of a day of the account's zone as told at the moment; None where there is none."""
-        return _added([self._total(one, day, at) for one in campaigns_of(native)])
+        return self._standing(self._totals, native, day, at, self._total)
 
     def countries(self, native: Native, day: date, at: datetime) -> dict[Place, Figures]:
-        """The day's rows by country."""
+        """The day's rows by country. Not to be changed."""
+        return self._standing(self._countries, native, day, at, self._by_country)
+
+    def _standing(
+        self,
+        kept: "dict[_Of, _Standing[_T]]",
+        native: Native,
+        day: date,
+        at: datetime,
+        made: Callable[[Native, date, datetime], _T],
+    ) -> _T:
+        """What stands at the moment; kept while nothing happens to the day, and most days of a report are settled."""
+        key = (native.account.platform, native.native_id, day)
+        known = kept.get(key)
+        if known is not None and known.since <= at < known.until:
+            return known.figures
+        since, until = self._unchanged(native, day, at)
+        figures = made(native, day, at)
+        if len(kept) >= _KEPT_FIGURES:
+            kept.clear()
+        kept[key] = _Standing(since, until, figures)
+        return figures
+
+    def _unchanged(self, native: Native, day: date, at: datetime) -> tuple[datetime, datetime]:
+        """From when on and until when the platform tells of the day what it tells at the moment."""
+        moments = [day_end(native, day) + _REFUNDED_AFTER]
+        for part in campaigns_of(native):
+            restated = self.restatement(part, day)
+            if restated is not None:
+                moments.append(restated.at)
+            for one in self._of_day(part, day):
+                told = (_TOLD_AFTER, _COUNTRY_TOLD_AFTER[one.platform], one.attributed_after)
+                moments += [one.at + after for after in told]
+        since = max((moment for moment in moments if moment <= at), default=_EVER[0])
+        return since, min((moment for moment in moments if moment > at), default=_EVER[1])
+
+    def _total(self, native: Native, day: date, at: datetime) -> Figures | None:
+        return _added([self._total_of_part(one, day, at) for one in campaigns_of(native)])
+
+    def _by_country(self, native: Native, day: date, at: datetime) -> dict[Place, Figures]:
         parts = campaigns_of(native)
         told: dict[Place, list[list[Delivery]]] = {}
         for number, part in enumerate(parts):
@@ -112,7 +167,7 @@ class Reported:
 
     # ---- one campaign
 
-    def _total(self, native: Native, day: date, at: datetime) -> Figures | None:
+    def _total_of_part(self, native: Native, day: date, at: datetime) -> Figures | None:
         if self._is_removed(native, day, at):
             return None
         return self._row(native, day, at, [one for one in self._of_day(native, day) if one.at + _TOLD_AFTER <= at])

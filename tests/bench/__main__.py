@@ -29,6 +29,8 @@ _LATENCY_EVENTS = 100_000
 _REPORTED_CAMPAIGNS = 499
 """LinkedIn answers fewer than 15,000 elements at once: 499 campaigns of 30 days."""
 
+_FETCHED_CAMPAIGNS = 1_000
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed in ratios.")
@@ -39,7 +41,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--only",
-        choices=("ingest", "latency", "memory", "campaigns", "reports", "scale", "servers", "disk"),
+        choices=("ingest", "latency", "memory", "campaigns", "reports", "fetching", "scale", "servers", "disk"),
         help="one part alone",
     )
     chosen = parser.parse_args()
@@ -55,6 +57,8 @@ def main() -> int:
             campaigns(directory)
         if chosen.only in (None, "reports"):
             reports(directory, chosen.rounds)
+        if chosen.only == "fetching":
+            fetching(directory)
         if chosen.only == "scale":
             from tests.bench.scale import measure
 
@@ -86,6 +90,20 @@ def reports(directory: Path, rounds: int) -> None:
                 f"  {platform:10}{rows:>8,}{rows / _median(runs, 'seconds'):>10,.0f}"
                 f"{rows / _median(runs, 'cpu_s'):>12,.0f}{rise:>11.0f}"
             )
+
+
+def fetching(directory: Path) -> None:
+    """Takes minutes: LinkedIn answers the countries of one campaign at a time, five times a second."""
+    print(f"fetching {_FETCHED_CAMPAIGNS:,} campaigns on four platforms, 30 days, from a sandbox with 50 ms latency")
+    one = _measured("tests.bench.fetching", _FETCHED_CAMPAIGNS, directory / "fetching")
+    names = ("seconds", "calls", "rows", "latency_s", "in_calls_s", "pace_s", "quota_s", "rest_s", "handlers_s")
+    print(f"  {'':10}" + "".join(f"{name:>12}" for name in names))
+    for platform, told in one["platforms"].items():
+        print(f"  {platform:10}" + "".join(f"{told[name]:>12,.1f}" for name in names))
+    print(
+        f"  all: {one['seconds']:.0f} s; CPU of the product {one['cpu_s']:.0f} s, of the sandbox {one['sandbox_cpu_s']:.0f} s;"
+        f" memory rose by {one['rise_mib']:.0f} MiB"
+    )
 
 
 def ingest(directory: Path, events: int, rounds: int, days: int) -> None:

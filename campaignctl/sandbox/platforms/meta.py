@@ -1,11 +1,11 @@
 """Meta's Marketing API: accounts, campaigns, insights at once and by report runs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.routing import Route
@@ -18,6 +18,7 @@ from campaignctl.sandbox.platforms.meta_rows import insight
 from campaignctl.sandbox.platforms.quotas import Quota
 from campaignctl.sandbox.platforms.rows import cursor, read_cursor, rows_of
 
+_T = TypeVar("_T")
 _HISTORY_DAYS = 1_127
 """37 months."""
 _DEFAULT_ROWS, _MOST_ROWS = 25, 500
@@ -173,7 +174,7 @@ class MetaServer(PlatformServer):
         by_country = _parsed(params.get("breakdowns", "[]")) == ["country"]
         found = rows_of(self.reported, _natives(account, params), first, last, at, by_country=by_country)
         fields = params.get("fields", "impressions,spend").split(",")
-        return self._page(call, [insight(row, fields) for row in found], at)
+        return self._page(call, found, at, shown=lambda row: insight(row, fields))
 
     def _refused(self, account: SandboxAccount, params: Mapping[str, str], at: datetime) -> Answer | None:
         """Why a report cannot be made."""
@@ -196,7 +197,9 @@ class MetaServer(PlatformServer):
             return errors.reduce_data()
         return None
 
-    def _page(self, call: Call, data: Sequence[object], at: datetime) -> Answer:
+    def _page(
+        self, call: Call, data: Sequence[_T], at: datetime, shown: Callable[[_T], object] = lambda one: one
+    ) -> Answer:
         """A page of a list, with its place in the cursor and in the address of the next one."""
         place = read_cursor(call.params.get("after", ""))
         start = place[0] if place is not None else 0
@@ -206,7 +209,7 @@ class MetaServer(PlatformServer):
             if place is None and data:  # an empty page that is not the last one
                 return Answer({"data": [], "paging": self._paging(call, 0, at)})
         end = start + size
-        page = data[start:end]
+        page = [shown(one) for one in data[start:end]]
         if not page:
             return Answer({"data": []})
         if end >= len(data):

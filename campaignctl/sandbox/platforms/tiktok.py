@@ -1,9 +1,9 @@
 """TikTok's Business API: integrated reports, advertisers, campaigns. Every answer has status 200."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.routing import Route
 
@@ -14,6 +14,7 @@ from campaignctl.sandbox.platforms.desk import Answer, Around, Call, PlatformSer
 from campaignctl.sandbox.platforms.quotas import Quota
 from campaignctl.sandbox.platforms.rows import rows_of
 
+_T = TypeVar("_T")
 _MOST_ROWS = 1_000
 _DEFAULT_ROWS = 10
 _MOST_DAYS = 30
@@ -97,19 +98,22 @@ class TikTokServer(PlatformServer):
         found = rows_of(self.reported, _wanted(account, params), *span, self.clock.now(), by_country=by_country)
         metrics = _parsed(params.get("metrics")) or []
         dashes, numbers = self.faults.has("tiktok-dashes"), self.faults.has("tiktok-spelling")
-        data = [answers.row(one, metrics, dashes=dashes, numbers=numbers) for one in found]
-        return self._page(call, data, *paging)
+        return self._page(
+            call, found, *paging, shown=lambda one: answers.row(one, metrics, dashes=dashes, numbers=numbers)
+        )
 
-    def _page(self, call: Call, data: Sequence[object], page: int, size: int) -> Answer:
+    def _page(
+        self, call: Call, data: Sequence[_T], page: int, size: int, shown: Callable[[_T], object] = lambda one: one
+    ) -> Answer:
         size = min(size, self.limits.page_rows or _MOST_ROWS)
         total = len(data)
         pages = -(-total // size)
         told = total + (call.fault == "tiktok-drift")
         info = {"page": page, "page_size": size, "total_number": told, "total_page": pages}
-        shown = data[(page - 1) * size : page * size]
+        of_page = [shown(one) for one in data[(page - 1) * size : page * size]]
         if pages <= 1 and self.faults.has("tiktok-no-page-info"):
-            return self._listed(shown)
-        return self._listed(shown, info)
+            return self._listed(of_page)
+        return self._listed(of_page, info)
 
     def _listed(self, found: Sequence[object], info: Mapping[str, int] | None = None) -> Answer:
         data: dict[str, object] = {"list": found} | ({} if info is None else {"page_info": info})

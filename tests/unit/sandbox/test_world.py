@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -182,3 +183,21 @@ def test_what_else_it_tells() -> None:
     seen = ask(stage, "/requests", platform="meta")
     assert seen
     assert "token" not in json.dumps(seen)
+
+
+def test_what_is_kept_of_a_day_is_what_a_fresh_look_tells() -> None:
+    """Back and forth in time, to the very instants at which something happens."""
+    dice, first, world = Random(3), date(2026, 10, 1), World(3, date(2026, 10, 1))
+    kept, changes = Reported(world), 0
+    wanted = [one for one in natives() if one.campaign.number in (1, 4)]
+    for native in wanted:
+        day, before = first + timedelta(days=dice.randrange(1, 5)), None
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        for _ in range(12):
+            at = start + timedelta(seconds=dice.choice([0, 60, 3_600]) * dice.randrange(200))
+            fresh = Reported(world)
+            told = fresh.total(native, day, at), fresh.countries(native, day, at)
+            assert (kept.total(native, day, at), kept.countries(native, day, at)) == told
+            changes += told != before
+            before = told
+    assert changes > len(wanted)
