@@ -319,13 +319,20 @@ def silent_platform(seen: Rehearsal, on: Site) -> None:
         _wait(lambda: on.scraper.query(fetched), lambda: "a report is fetched")
     alerts = ("CampaignctlPlatformStale", "CampaignctlAccountStale", "CampaignctlTokenExpires")
     name = "a platform is away, a sign-in ends in 3 days"
-    with ExitStack() as answering, seen.fault(on.scraper, name, "it answers, and tells of a new one", *alerts):
+    with ExitStack() as answering, seen.fault(on.scraper, name, "it answers, somebody signs in again", *alerts):
         with psycopg.connect(_postgres(on), autocommit=True) as connection:
             connection.execute(
                 "UPDATE platform_accounts SET expires_at_us = %s", [int((time.time() + 3 * 86_400) * 1e6)]
             )
         fires(on.scraper, *alerts)
         answering.enter_context(on.platforms())
+        account = f"/accounts/{made.json()['id']}"
+        for method, path, given in (
+            ("PUT", account, {"json": sandbox_account().body()}),
+            ("POST", f"{account}/verify", {}),
+        ):
+            answer = on.ask(method, path, **given)
+            assert answer.status_code == 200, answer.text
 
 
 # ---- what there is to see
