@@ -24,6 +24,7 @@ from campaignctl.errors import ConfigurationError, DirectoryInUse
 
 if TYPE_CHECKING:
     from campaignctl.bootstrap import App
+    from campaignctl.cli.sessions import SessionFile
     from campaignctl.config import Settings
 
 LOCK_WAIT_S = 10.0
@@ -79,10 +80,26 @@ def _remote(url: str, organization: int | None, timeout_s: float) -> ApiClient:
         return ApiClient(url, token, organization=organization, timeout_s=timeout_s)
     from campaignctl.cli.sessions import SessionFile
 
-    sessions = SessionFile()
-    kept = sessions.token(url)
-    renew = (lambda: sessions.renew(url, kept)) if kept is not None else None
-    return ApiClient(url, kept, renew=renew, organization=organization, timeout_s=timeout_s)
+    kept = KeptSession(SessionFile(), url)
+    return ApiClient(url, kept.token, renew=kept.renew, organization=organization, timeout_s=timeout_s)
+
+
+class KeptSession:
+    """The session that ``login`` kept for a server, renewed each time its token expires.
+
+    What runs for long takes up a session that began meanwhile: ``login`` in another terminal is enough.
+    """
+
+    def __init__(self, sessions: "SessionFile", url: str) -> None:
+        self._sessions, self._url = sessions, url
+        self.token = sessions.token(url)
+
+    def renew(self) -> str | None:
+        stale = self.token
+        fresh = self._sessions.token(self._url) if stale is None else self._sessions.renew(self._url, stale)
+        if fresh is not None:
+            self.token = fresh
+        return fresh
 
 
 def _server_or_lock(

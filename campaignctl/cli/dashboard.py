@@ -1,5 +1,6 @@
 """``campaignctl dashboard``: the live screen over whatever the command line would ask."""
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from campaignctl.errors import CampaignctlError, ConfigurationError, FieldError,
 
 if TYPE_CHECKING:
     from campaignctl.api_client import ApiClient
+    from campaignctl.cli.invocation import Invocation
 
 app = new_app()
 
@@ -51,7 +53,7 @@ def dashboard(
         where = "this directory, no server running" if connection.in_process else str(connection.api.base_url)
         if invocation.place().context:
             where = f"{invocation.place().context} ({where})"
-        watch(connection.api, where, campaign=campaign, interval_s=interval)
+        watch(connection.api, where, campaign=campaign, interval_s=interval, program=_program(invocation))
 
 
 def require_terminal() -> None:
@@ -61,8 +63,30 @@ def require_terminal() -> None:
         )
 
 
-def watch(api: "ApiClient", where: str, *, campaign: int | None = None, interval_s: float = 2.0) -> None:
-    """Run the dashboard until the person leaves it; ``where`` names the installation at the top of the screen."""
+def _program(invocation: "Invocation") -> str:
+    """How a command begins that is to reach what this one reaches: the flags that say where are needed again."""
+    given = {
+        "--config": invocation.config,
+        "--api": invocation.api,
+        "--context": None if invocation.api else invocation.context_name,
+        "--organization": invocation.organization,
+    }
+    words = [f"{flag} {shlex.quote(str(value))}" for flag, value in given.items() if value is not None]
+    return " ".join(["campaignctl", *words])
+
+
+def watch(
+    api: "ApiClient",
+    where: str,
+    *,
+    campaign: int | None = None,
+    interval_s: float = 2.0,
+    program: str = "campaignctl",
+) -> None:
+    """Run the dashboard until the person leaves it; ``where`` names the installation at the top of the screen.
+
+    The commands that the screens name begin with ``program``.
+    """
     try:
         from campaignctl.tui.app import Dashboard
     except ModuleNotFoundError as missing:
@@ -72,7 +96,7 @@ def watch(api: "ApiClient", where: str, *, campaign: int | None = None, interval
         ) from missing
     from campaignctl.tui.session import Session
 
-    dashboard = Dashboard(Session.of(api, where, campaign_id=campaign, interval_s=interval_s))
+    dashboard = Dashboard(Session.of(api, where, campaign_id=campaign, interval_s=interval_s, program=program))
     with _leaving_by_signals(dashboard.leave):
         dashboard.run()
 

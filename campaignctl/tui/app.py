@@ -17,7 +17,7 @@ from textual.screen import Screen
 from campaignctl.errors import CampaignctlError
 from campaignctl.tui.commands import CampaignCommands
 from campaignctl.tui.dialogs.show_text import ShowText
-from campaignctl.tui.keys import help_text
+from campaignctl.tui.keys import help_text, own_bindings
 from campaignctl.tui.look import Look
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.screens.campaign import CampaignScreen
@@ -112,7 +112,7 @@ class Dashboard(App[None]):
 
     def action_copy_command(self) -> None:
         if isinstance(self.screen, PolledScreen):
-            command = self.screen.command_line()
+            command = self.session.command(self.screen.command_line())
             self.copy_to_clipboard(command)
             self.notify(command, title="Copied", timeout=3, markup=False)
 
@@ -125,7 +125,7 @@ class Dashboard(App[None]):
         seen: set[str] = set()
         for active in screen.active_bindings.values():
             binding = active.binding
-            ours = type(active.node).__module__.startswith("campaignctl.")
+            ours = binding.action in {own.action for own in own_bindings(type(active.node))}
             if not ours or not active.enabled or binding.action in seen or binding.action == "command_palette":
                 continue
             seen.add(binding.action)

@@ -20,8 +20,8 @@ _ALWAYS = (
 
 def help_text(app: App[Any], screen: DOMNode, look: Look) -> Text:
     text = Text()
-    _section(text, "On this screen", _own(type(screen)), look, app)
-    _section(text, "Everywhere", _own(type(app)), look, app)
+    _section(text, "On this screen", own_bindings(type(screen)), look, app)
+    _section(text, "Everywhere", own_bindings(type(app)), look, app)
     for key, what in _ALWAYS:
         _line(text, key, what, look)
     text.append("\nDimmed keys need a role that you do not have. Each screen names, above the keys, the command that\n")
@@ -29,7 +29,7 @@ def help_text(app: App[Any], screen: DOMNode, look: Look) -> Text:
     return text
 
 
-def _own(kind: type) -> list[Binding]:
+def own_bindings(kind: type) -> list[Binding]:
     """The bindings that this program declares for a class, the nearest first; those of the framework not."""
     found: dict[str, Binding] = {}
     for base in kind.__mro__:

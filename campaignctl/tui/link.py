@@ -33,6 +33,8 @@ class Link:
     """What the failures are: ``OFFLINE``, ``REFUSED`` or ``SIGNED_OUT``."""
     paused: bool = False
     reason: str = ""
+    hint: str = ""
+    """What can be done about it."""
 
     def state(self, now_s: float, interval_s: float) -> Connection:
         if self.failures:
@@ -49,9 +51,11 @@ class Link:
     def read(self, now_s: float) -> "Link":
         return Link(read_at_s=now_s, paused=self.paused)
 
-    def failed(self, now_s: float, wait_s: float, reason: str, trouble: Connection = Connection.OFFLINE) -> "Link":
+    def failed(
+        self, now_s: float, wait_s: float, reason: str, trouble: Connection = Connection.OFFLINE, hint: str = ""
+    ) -> "Link":
         failures = self.failures + 1
-        return replace(self, failures=failures, retry_at_s=now_s + wait_s, reason=reason, trouble=trouble)
+        return replace(self, failures=failures, retry_at_s=now_s + wait_s, reason=reason, trouble=trouble, hint=hint)
 
     def at_once(self) -> "Link":
         """The same, without waiting for the next try."""

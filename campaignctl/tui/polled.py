@@ -13,16 +13,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Input
+from textual.widgets import DataTable, Input
 
 from campaignctl.errors import CampaignctlError, Forbidden
 from campaignctl.tui.dialogs.confirm import Confirm
 from campaignctl.tui.link import Link, back_off_s, trouble_of
 from campaignctl.tui.look import Look
 from campaignctl.tui.session import Session
-from campaignctl.tui.widgets.frame import CommandLine, Tabs, Where
+from campaignctl.tui.widgets.frame import CommandLine, Keys, Tabs, Where
 from campaignctl.tui.widgets.keyed_table import KeyedTable
-from campaignctl.tui.widgets.status import ConnectionLine
+from campaignctl.tui.widgets.status import ConnectionLine, Trouble
 
 Question = TypeVar("Question")
 Reading = TypeVar("Reading")
@@ -103,11 +103,12 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         with Container(id="state"):
             yield ConnectionLine()
             yield Where()
+        yield Trouble()
         with Container(id="body"):
             yield from self.body()
         yield Input(placeholder="show rows with this text; enter keeps it, esc drops it", id="filter")
         yield CommandLine()
-        yield Footer(show_command_palette=False)
+        yield Keys(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
@@ -157,6 +158,11 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
             self.post_message(self.Read(question, self.read(question)))
         except CampaignctlError as error:
             self.post_message(self.Failed(error))
+        except Exception as error:  # of an answer that is none of ours, such as a proxy's page; the next may be
+            told = f"what {self.session.where} answers is not what this dashboard reads ({type(error).__name__})"
+            self.post_message(
+                self.Failed(CampaignctlError(told, hint="campaignctl doctor; see also the versions of both"))
+            )
 
     def on_polled_screen_read(self, message: Read) -> None:
         self._polling = False
@@ -171,7 +177,8 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self._polling = False
         wait_s = back_off_s(self._link.failures + 1)
         trouble = trouble_of(message.error)
-        self._link = self._link.failed(self.session.monotonic_s(), wait_s, message.error.message, trouble)
+        error = message.error
+        self._link = self._link.failed(self.session.monotonic_s(), wait_s, error.message, trouble, error.hint)
         self._show_state()
 
     def poll_soon(self) -> None:
@@ -186,7 +193,9 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         for where in self.query(Where):
             where.show(self.session, self.look)
         for command in self.query(CommandLine):
-            command.show(self.command_line())
+            command.show(self.session.command(self.command_line()))
+        for trouble in self.query(Trouble):
+            trouble.show(self._link, self.look, nothing_read=self.reading is None)
 
     # Doing something
 
@@ -202,7 +211,9 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
 
     def ask_first(self, question: str, *lines: str, then: Callable[[], None]) -> None:
         """Do ``then`` when the person says yes to what will be done."""
-        self.app.push_screen(Confirm(self.session, question, *lines), lambda yes: then() if yes else None)
+        self.app.push_screen(
+            Confirm(self.session, question, *map(self.session.command, lines)), lambda yes: then() if yes else None
+        )
 
     def on_polled_screen_done(self, message: Done) -> None:
         message.then()

@@ -1,5 +1,6 @@
 """What all screens share: the API, the clocks, the campaign that was chosen, and who looks."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Session:
     where: str
     """The installation, shown at the top so that nobody mistakes one for another."""
     interval_s: float = POLL_INTERVAL_S
+    program: str = "campaignctl"
+    """How a command begins that reaches this installation: with the flags that say which."""
     campaign_id: int | None = None
     """The chosen campaign; None: the first there is."""
     campaign_name: str = ""
@@ -61,6 +64,10 @@ class Session:
     @classmethod
     def of(cls, api: Api, where: str, **members: object) -> "Session":
         return cls(Reader(api), where, **members)  # type: ignore[arg-type]  # checked by the names above
+
+    def command(self, line: str) -> str:
+        """A line of commands that begin with ``campaignctl``, as they are typed to reach this installation."""
+        return re.sub(r"(^|; |\$ )campaignctl ", lambda found: f"{found[1]}{self.program} ", line)
 
     @property
     def may_operate(self) -> bool:

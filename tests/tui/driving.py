@@ -19,10 +19,13 @@ def dashboard(
     where: str = "test installation",
     interval_s: float = 0.5,
     campaign_id: int | None = None,
+    program: str = "campaignctl",
 ) -> Dashboard:
     """On a calendar that stands still; the clock that polls are timed by goes on."""
     return Dashboard(
-        Session.of(api or FakeApi(), where, interval_s=interval_s, campaign_id=campaign_id, now=lambda: NOW)
+        Session.of(
+            api or FakeApi(), where, interval_s=interval_s, campaign_id=campaign_id, program=program, now=lambda: NOW
+        )
     )
 
 

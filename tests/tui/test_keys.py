@@ -1,9 +1,12 @@
 """Every key on every screen, help, the palette, themes, and windows of any size."""
 
+import gc
+
 import pytest
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.widgets._footer import FooterKey
 
 from campaignctl.tui.app import THEMES, Dashboard
 from campaignctl.tui.keys import help_text
@@ -68,6 +71,9 @@ async def test_the_palette_has_every_action_and_every_theme() -> None:
         await until(app, pilot, "LIVE")
         titles = {command.title for command in app.get_system_commands(app.screen)}
         assert {"Metric", "Platform", "Quit", "Help", "Jobs", "Dead letters", "Theme nord"} <= titles
+        assert not {"Cursor down", "Bottom", "Copy selected text"} & titles, (
+            "the framework's own are no actions of ours"
+        )
         await pilot.press("colon", *"Theme nord")
         await until(app, pilot, "Colours of the screen")
         await pilot.press("enter")
@@ -125,6 +131,41 @@ async def test_the_command_line_is_copied() -> None:
         await pilot.press("y")
         await until(app, pilot, "Copied")
         assert app.clipboard.startswith("campaignctl insights --campaign 1")
+
+
+async def test_commands_name_the_place_that_the_dashboard_was_started_for() -> None:
+    app = dashboard(program="campaignctl --context prod", campaign_id=1)
+    async with app.run_test(size=(140, 44), notifications=True) as pilot:
+        await pilot.press("2")
+        both = "campaignctl --context prod campaigns show 1; campaignctl --context prod pacing --campaign 1"
+        await until(app, pilot, "LIVE", f"$ {both}", "ada@")
+        await pilot.press("y")
+        await until(app, pilot, "Copied")
+        assert app.clipboard == both
+        await pilot.press("3")
+        await until(app, pilot, "▶ running")
+        await pilot.press("f", "enter")
+        await until(app, pilot, "$ campaignctl --context prod fetch --campaign 1", "No (n)")
+
+
+async def test_what_is_looked_at_again_and_again_keeps_nothing_of_before() -> None:
+    app = dashboard(interval_s=30)
+
+    def gone() -> int:
+        gc.collect()
+        return sum(isinstance(one, FooterKey) and not one.is_attached for one in gc.get_objects())
+
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "LIVE")
+        kept = []
+        for _ in range(3):
+            for _ in range(4):
+                await pilot.press("question_mark")
+                await until(app, pilot, "On this screen")
+                await pilot.press("escape")
+                await until(app, pilot, "Commands")
+            kept.append(gone())
+    assert kept[2] <= kept[0] + 30, kept  # one line of keys may be on its way out
 
 
 async def test_a_click_on_a_screens_name_goes_there() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from campaignctl.errors import NotSignedIn, Unavailable
 from campaignctl.tui.view import View
-from tests.tui.driving import dashboard, text_of, until
-from tests.tui.fake_api import FakeApi
+from tests.tui.driving import SIZES, dashboard, text_of, until
+from tests.tui.fake_api import FakeAnswer, FakeApi
 
 pytest.importorskip("textual_plot", reason="the extra 'dashboard' is not installed")
 pytestmark = pytest.mark.anyio
@@ -148,6 +148,35 @@ async def test_a_session_that_ended_is_said() -> None:
     app = dashboard(api, interval_s=0.3)
     async with app.run_test(size=(140, 44)) as pilot:
         await until(app, pilot, "SIGNED OUT", "the session has ended")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_where_nothing_was_read_yet_it_says_why_and_what_to_do(size: tuple[int, int]) -> None:
+    api = FakeApi()
+    api.error = NotSignedIn("the token has expired", hint="sign in with: campaignctl login")
+    app = dashboard(api, interval_s=0.3)
+    async with app.run_test(size=size) as pilot:
+        for key in "12345":
+            await pilot.press(key)
+            await until(app, pilot, "SIGNED OUT", "sign in with: campaignctl login", "tried again by itself")
+        api.error = None
+        await pilot.press("1", "r")
+        assert "sign in with" not in await until(app, pilot, "LIVE", "SPEND USD")
+        api.error = NotSignedIn("the token has expired", hint="sign in with: campaignctl login")
+        shown = await until(app, pilot, "SIGNED OUT", "SPEND USD")  # what was read last stays
+        assert "tried again by itself" not in shown
+
+
+async def test_an_answer_that_is_none_is_refused_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakeApi()
+    app = dashboard(api, interval_s=0.3)
+    async with app.run_test(size=(140, 44)) as pilot:
+        await until(app, pilot, "LIVE", "settling")
+        with monkeypatch.context() as patched:
+            patched.setattr(api, "request", lambda *_, **__: FakeAnswer({"page": "of a proxy"}))
+            await until(app, pilot, "REFUSED", "is not what this dashboard reads (KeyError)", "12.3k")
+        await pilot.press("r")
+        await until(app, pilot, "LIVE")
 
 
 async def test_no_campaigns_is_no_crash_and_says_what_to_do() -> None:

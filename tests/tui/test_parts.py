@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from campaignctl.tui.dialogs.start_job import JobRequest
 from campaignctl.tui.link import Connection, Link, back_off_s
 from campaignctl.tui.pages import Pages
-from campaignctl.tui.widgets.numbers import age, bar, change, exact, lasting, moment, percent, short
+from campaignctl.tui.widgets.numbers import age, bar, change, exact, lasting, moment, percent, round_step, short
 
 
 def test_the_state_is_never_better_than_the_last_reading() -> None:
@@ -22,6 +22,10 @@ def test_the_state_is_never_better_than_the_last_reading() -> None:
 
 def test_waits_double_up_to_half_a_minute() -> None:
     assert [1 * 0.75 <= back_off_s(1) <= 1.25, 0.75 * 30 <= back_off_s(50) <= 37.5, back_off_s(0) == 0] == [True] * 3
+
+
+def test_a_plots_amounts_are_round() -> None:
+    assert [round_step(span) for span in (0, 0.7, 4, 97, 4_300, 1.1e6)] == [1.0, 0.2, 1.0, 50.0, 2_000.0, 500_000.0]
 
 
 def test_pages_go_there_and_back() -> None:

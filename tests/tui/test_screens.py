@@ -48,7 +48,7 @@ async def test_jobs_are_watched(size: tuple[int, int]) -> None:
         await pilot.press("escape", "k")
         await until(app, pilot, "jobs list --kind fetch")
         await pilot.press("s")
-        await until(app, pilot, "--kind fetch --status queued", "nothing here yet")
+        await until(app, pilot, "--kind fetch --status queued", "none of these")
 
 
 async def test_a_fetch_is_started_after_a_question() -> None:

@@ -1,11 +1,13 @@
 """Kept sessions: private, renewed in time, and by one process only."""
 
+import json
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from campaignctl.cli.connection import KeptSession
 from campaignctl.cli.sessions import Session, SessionFile
 from campaignctl.errors import ConfigurationError
 from tests.unit.cli_support import Answer, Request, fake_api, ok, problem
@@ -46,6 +48,27 @@ def test_a_file_that_others_may_read_or_that_is_damaged_is_refused(tmp_path: Pat
         file.path.write_text(damaged)
         with pytest.raises(ConfigurationError, match="damaged"):
             file.token("http://one")
+
+
+def test_what_runs_for_long_renews_as_often_as_a_token_ends_and_takes_up_a_new_login(tmp_path: Path) -> None:
+    used: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        used.append(json.loads(request.body)["refresh_token"])
+        return ok({"access_token": f"a{len(used) + 1}", "refresh_token": f"r{len(used) + 1}", "expires_in": 900})
+
+    file = SessionFile(tmp_path / "sessions.json")
+    with fake_api(answer) as server:
+        kept = KeptSession(file, server.url)
+        assert (kept.token, kept.renew()) == (None, None)
+        file.put(server.url, session())
+        assert kept.renew() == "a1"
+        assert [kept.renew(), kept.renew(), kept.renew()] == ["a2", "a3", "a4"]
+        file.put(server.url, None)
+        assert kept.renew() is None
+        file.put(server.url, session("another"))
+        assert kept.renew() == "another"
+    assert used == ["r1", "r2", "r3"]
 
 
 def test_a_token_about_to_end_is_renewed_once_whoever_asks(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
                     yield Static(id="pacing", classes="panel")
                 yield Static(heading("Freshness", "by platform"), classes="table-title")
                 yield KeyedTable(id="freshness")
-                yield Static(heading("Links", "native campaigns that it claims"), classes="table-title")
+                yield Static(id="links-title", classes="table-title")
                 yield KeyedTable(id="links")
             yield KeyedTable(id="reconcile")
             yield KeyedTable(id="restatements")
@@ -110,6 +110,11 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
             fresh = tables.freshness_rows(reading.freshness["items"], self.session.now())
             self.query_one("#freshness", KeyedTable).show(tables.FRESHNESS, fresh)
             self.query_one("#links", KeyedTable).show(tables.LINKS, tables.link_rows(campaign["platforms"]))
+            claims = "native campaigns that it claims"
+            if not campaign["platforms"]:
+                update = f"campaignctl campaigns update {campaign['id']} --link PLATFORM/ACCOUNT/ID"
+                claims = f"none yet: {self.session.command(update)}"
+            self.query_one("#links-title", Static).update(heading("Links", claims))
             for warning in reading.pacing["warnings"]:
                 about.append(f"▲ {warning['code']}  ", look.warn)
         if reading.reconcile is not None:

@@ -85,9 +85,11 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
         running = sum(job["status"] not in _OVER for job in reading["items"])
         text = Text("Jobs", "bold", no_wrap=True, overflow="ellipsis")
         text.append(f"  {self.kind or 'all kinds'}  {self.status or 'any status'}  {self.pages}", "not bold")
-        text.append(f"  {running} under way" if running else "  none under way", "not bold")
+        if reading["items"]:
+            text.append(f"  {running} under way" if running else "  none under way", "not bold")
         if not reading["items"]:
-            text.append("  nothing here yet", "dim not bold")
+            none = "none of these" if self.kind or self.status else "none yet: f fetches reports, a re-aggregates"
+            text.append(f"  {none}", "dim not bold")
         if self.session.who is not None and not self.session.may_operate:
             text.append("  starting one needs the role operator", f"not bold {look.warn}")
         self.query_one("#jobs-line", Static).update(text)

@@ -141,7 +141,8 @@ class SystemScreen(PolledScreen[None, SystemReading]):
         return text
 
     def command_line(self) -> str:
-        return "campaignctl lag" if self.session.may_operate or self.session.who is None else "campaignctl doctor"
+        known_not_to = self.session.who is not None and not self.session.may_operate
+        return "campaignctl doctor" if known_not_to else "campaignctl lag; campaignctl doctor"
 
 
 def _filled(values: Iterable[float]) -> list[float]:

@@ -89,7 +89,10 @@ def _verdict(within: object, look: Look) -> Text:
 
 def reconcile_summary(body: Mapping[str, Any], look: Look) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append_text(_verdict(body["within"], look)).append(f" within {percent(body['tolerance'], 0)}   ")
+    if body["days_compared"]:
+        text.append_text(_verdict(body["within"], look)).append(f" within {percent(body['tolerance'], 0)}   ")
+    else:
+        text.append(f"{NOT_GIVEN} nothing to compare yet   ", "bold")
     text.append(f"{body['days_compared']} compared, {body['days_outside']} outside, ")
     text.append(f"{body['days_not_covered']} without a report   ")
     return text.append(f"{body['start_date']} to {body['end_date']}  {body['timezone']}  {body['currency']}", "dim")
@@ -122,5 +125,8 @@ def restatement_rows(items: Iterable[Mapping[str, Any]], look: Look) -> Rows:
 
 def restatements_summary(body: Mapping[str, Any]) -> Text:
     text = Text(f"{body['start_date']} to {body['end_date']}  ", "dim", no_wrap=True, overflow="ellipsis")
-    text.append(f"{len(body['items']):,} figures were restated", "not dim")
+    found = len(body["items"])
+    text.append(
+        f"{found:,} figure{'s were' if found != 1 else ' was'} restated" if found else "nothing was restated", "not dim"
+    )
     return text.append(", and more than fit here", "not dim") if body["truncated"] else text

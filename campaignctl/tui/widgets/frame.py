@@ -2,7 +2,7 @@
 
 from rich.text import Text
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Footer, Static
 
 from campaignctl.telemetry import one_line
 from campaignctl.tui.look import Look
@@ -34,6 +34,16 @@ class Where(Static):
         if session.who is not None:
             text.append(f"  {one_line(str(session.who))}", "dim")
         self.update(text)
+
+
+class Keys(Footer):
+    """The line of keys. It is made anew whenever a screen comes up or the focus moves."""
+
+    async def recompose(self) -> None:
+        await super().recompose()
+        # The framework remembers each key that it ever showed as one to be told of this value, and forgets those
+        # that are gone when it tells them: without that a screen that is looked at for hours keeps all of them.
+        self.mutate_reactive(Footer.compact)
 
 
 class CommandLine(Static):

@@ -28,6 +28,7 @@ class KeyedTable(DataTable[Text]):
         self._widths: list[int] = []
 
     def show(self, columns: Sequence[Col], rows: Mapping[str, Sequence[Text]]) -> None:
+        self.show_header = bool(rows)  # a line of titles over nothing says less than the words that stand above it
         needle = self.needle.casefold()
         if needle:
             rows = {k: cells for k, cells in rows.items() if needle in " ".join(c.plain for c in cells).casefold()}

@@ -1,9 +1,11 @@
 """Numbers as people read them on a screen: short, aligned, honest about what is missing."""
 
 from datetime import datetime
+from math import floor, log10
 from typing import Any
 
 NOT_GIVEN = "–"
+_STEPS = 4
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"))
 
 
@@ -65,3 +67,12 @@ def bar(fraction: float | None, width: int) -> str:
     """``━━━━━────``: how much of it is done; an unknown share is all line."""
     filled = round(max(0.0, min(1.0, fraction or 0.0)) * width)
     return "━" * filled + "─" * (width - filled)
+
+
+def round_step(span: float) -> float:
+    """1, 2 or 5 with zeros behind, such that four of them at most make ``span``."""
+    if span <= 0:
+        return 1.0
+    rough = span / _STEPS
+    size = 10.0 ** floor(log10(rough))
+    return next(one * size for one in (1, 2, 5, 10) if one * size >= rough * 0.999)

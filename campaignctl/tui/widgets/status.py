@@ -40,7 +40,21 @@ class ConnectionLine(Static):
             text.append(f"  as of {clock:%H:%M:%S} ({link.age_s(now_s)} s)")
         if link.failures:
             text.append(f"  {one_line(link.reason)}", look.bad)
+            if link.hint and state is Connection.SIGNED_OUT:
+                text.append(f"  {one_line(link.hint)}")
         self.update(text)
+
+
+class Trouble(Static):
+    """Where there is no reading yet to keep on the screen: why there is none, and what to do."""
+
+    def show(self, link: Link, look: Look, *, nothing_read: bool) -> None:
+        self.display = nothing_read and link.failures > 0
+        if self.display:
+            text = Text(f"{one_line(link.reason)}\n", f"bold {look.bad}")
+            text.append(f"{one_line(link.hint)}\n" if link.hint else "", "not bold")
+            text.append("It is tried again by itself, and at once with r.", "not bold dim")
+            self.update(text)
 
 
 class AboutNumbers(Static):

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from math import ceil, floor
 from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.reactive import reactive
 from textual.widgets import Static
 from textual_plot import AxisFormatter, HiResMode, PlotWidget
 
 from campaignctl.tui.look import Look
 from campaignctl.tui.view import View
-from campaignctl.tui.widgets.numbers import short
+from campaignctl.tui.widgets.numbers import round_step, short
 
 _DAY_S = 86_400
 
@@ -29,18 +31,29 @@ class _Days(AxisFormatter):
 
 
 class _Amounts(AxisFormatter):
+    """Labels round amounts: steps of 1, 2 or 5 with zeros behind."""
+
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        step = (max_ - min_) / 4 or 1.0
-        return [min_ + step * n for n in range(5)]
+        step = round_step(max_ - min_)
+        return [step * n for n in range(ceil(min_ / step), floor(max_ / step) + 1)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [f"{short(tick, 0 if max(ticks) > 20 else 1):>7}" for tick in ticks]
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+        places = 0 if step >= 1 else 1 if step >= 0.1 else 2
+        return [f"{short(tick, places):>7}" for tick in ticks]
+
+
+class _Plot(PlotWidget):
+    """With the margins that are used: the title stands above it, and there is one line of days below."""
+
+    margin_top = reactive(0)
+    margin_bottom = reactive(1)
 
 
 class Trend(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(id="trend-title")
-        plot = PlotWidget(id="trend-plot", allow_pan_and_zoom=False)
+        plot = _Plot(id="trend-plot", allow_pan_and_zoom=False)
         plot.can_focus = False
         yield plot
 
@@ -70,7 +83,9 @@ class Trend(Vertical):
         plot.plot(days[:over], values[:over], line_style=look.accent, hires_mode=HiResMode.BRAILLE)
         seen = [*values, *(value for _, value in before)]
         plot.set_xlimits(days[0], days[-1])
-        plot.set_ylimits(min(0.0, *seen), max(seen) * 1.08 or 1.0)
+        least, most = min(0.0, *seen), max(0.0, *seen)
+        step = round_step(most - least)
+        plot.set_ylimits(floor(least / step) * step, ceil(most / step) * step or step)
         plot.set_x_formatter(_Days())
         plot.set_y_formatter(_Amounts())
 
@@ -82,12 +97,19 @@ class Trend(Vertical):
             text.append("   nothing in this range", "dim")
         else:
             text.append("   ━ ", look.accent).append("this range", "dim")
-            if comparison:
-                dates = f"{comparison['start_date']} to {comparison['end_date']}"
-                text.append("   ━ ", look.faint).append(dates, "dim")
             if points[-1][2] == "live":
                 text.append("   ━ ", look.warn).append(f"this {by} so far ", "dim").append(short(points[-1][1], 2))
+            if comparison:
+                dates = _span(comparison["start_date"], comparison["end_date"])
+                text.append("   ━ ", look.faint).append(dates, "dim")
         self.query_one("#trend-title", Static).update(text)
+
+
+def _span(first: str, last: str) -> str:
+    """``30 Sep to 29 Oct 2026``; with the first day's year too where it is another."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    year = "" if start.year == end.year else f" {start.year}"
+    return f"{start:%-d %b}{year} to {end:%-d %b %Y}"
 
 
 def _has(row: Mapping[str, Any], metric: str) -> bool:
