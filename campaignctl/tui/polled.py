@@ -159,7 +159,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         except CampaignctlError as error:
             self.post_message(self.Failed(error))
         except Exception as error:  # of an answer that is none of ours, such as a proxy's page; the next may be
-            told = f"what {self.session.where} answers is not what this dashboard reads ({type(error).__name__})"
+            told = f"the answer is not what this dashboard reads ({type(error).__name__})"
             self.post_message(
                 self.Failed(CampaignctlError(told, hint="campaignctl doctor; see also the versions of both"))
             )

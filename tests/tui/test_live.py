@@ -174,7 +174,7 @@ async def test_an_answer_that_is_none_is_refused_and_the_next_one_read(monkeypat
         await until(app, pilot, "LIVE", "settling")
         with monkeypatch.context() as patched:
             patched.setattr(api, "request", lambda *_, **__: FakeAnswer({"page": "of a proxy"}))
-            await until(app, pilot, "REFUSED", "is not what this dashboard reads (KeyError)", "12.3k")
+            await until(app, pilot, "REFUSED", "the answer is not what this dashboard reads (KeyError)", "12.3k")
         await pilot.press("r")
         await until(app, pilot, "LIVE")
 
