@@ -12,7 +12,9 @@ def main() -> None:
         sys.exit(0)
 
     from campaignctl.cli.app import run
+    from campaignctl.cli.standard_input import keep_from_engine
 
+    keep_from_engine()
     sys.exit(run())
 
 

@@ -1,7 +1,6 @@
 """``campaignctl accounts``: the accounts on ad platforms that reports are fetched from."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from campaignctl.cli.invocation import ask, confirm, examples, invocation_of, is_interactive, new_app, prints_no_data
 from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.cli.known_ids import account_ids
+from campaignctl.cli.standard_input import read_text
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _credentials(file: Path | None, platform: str) -> dict[str, str]:
         if not is_interactive():
             raise InvalidInput([FieldError("--credentials", "must name a file, or - for standard input")], code="usage")
         return {name: ask(name.replace("_", " "), flag="--credentials", hide=True) for name in _ASKED.get(platform, ())}
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    text = read_text(file)
     try:
         given = json.loads(text)
     except ValueError:

@@ -1,7 +1,6 @@
 """``campaignctl events erase``: single events, for good."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from campaignctl.cli.invocation import Invocation, confirm, examples, invocation_of
 from campaignctl.cli.job_wait import Timeout, Wait, follow, raise_for, wait_for
 from campaignctl.cli.known_ids import campaign_ids
+from campaignctl.cli.standard_input import read_text
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _erase_piece(
 def _ids_in(file: Path) -> list[str]:
     """The lines of a file that are not blank."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput([FieldError("--file", f"cannot be read as text: {error}")], code="usage") from error
     return [line for line in text.splitlines() if line.strip()]

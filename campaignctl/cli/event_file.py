@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from campaignctl.cli.standard_input import is_standard_input
 from campaignctl.errors import InvalidInput
 
 BATCH_BYTES = 4 << 20
@@ -45,7 +46,7 @@ class Batch:
 @contextmanager
 def open_events(path: Path) -> Iterator[BinaryIO]:
     """The unpacked bytes of a file or, for ``-``, of standard input; compression is seen by the first two bytes."""
-    if str(path) == "-":
+    if is_standard_input(path):
         yield _unpacked(sys.stdin.buffer)
         return
     with path.open("rb") as file:

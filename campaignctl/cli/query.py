@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, is_interactive, new_app
+from campaignctl.cli.standard_input import read_text
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -71,6 +72,4 @@ def _statements(sql: str | None, file: Path | None) -> "list[Statement]":
 
 
 def _read(file: Path | None) -> str:
-    if file is None or str(file) == "-":
-        return sys.stdin.read()
-    return file.read_text(encoding="utf-8")
+    return sys.stdin.read() if file is None else read_text(file)

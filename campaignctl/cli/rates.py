@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.cli.standard_input import read_text
 from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def import_(
 ) -> None:
     """Add rates, or replace those of the same date, currency and base."""
     invocation = invocation_of(context)
-    rates = read_rates(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig"))
+    rates = read_rates(read_text(file))
     from campaignctl.cli.connection import connect
 
     with connect(invocation) as connection:

@@ -169,6 +169,22 @@ def test_a_server_that_was_killed_is_no_obstacle(cli: Cli) -> None:
     assert cli.json("insights", "--campaign", "1", *DAYS)["totals"]["clicks"] == 1
 
 
+def test_what_waits_on_standard_input_is_not_taken_by_the_engine(cli: Cli) -> None:
+    cli.run("init-schema")
+    cli.run("campaigns", "create", "--name", "Spring")
+    for number, name in enumerate(("events.ndjson", "-", "/dev/stdin")):
+        (cli.home / "events.ndjson").write_bytes(event(number) + b"\n")
+        (cli.home / "input").write_bytes(b"of no event\n" * 1_000 if name == "events.ndjson" else event(number))
+        with (cli.home / "input").open("rb") as file:
+            sending = cli.start("events", "send", name, "--wait", "--timeout", "30", "-o", "json", stdin=file)
+            answer, said = sending.communicate(timeout=120)
+        assert (sending.returncode, json.loads(answer)["accepted"]) == (0, 1), said
+    assert cli.json("insights", "--campaign", "1", *DAYS)["totals"]["clicks"] == 3
+    closed = f"{sys.executable} -m campaignctl events send events.ndjson --wait -o json <&-"
+    sent = subprocess.run(closed, shell=True, cwd=cli.home, env=cli.environ, capture_output=True, timeout=120)
+    assert (sent.returncode, json.loads(sent.stdout)["accepted"]) == (0, 1), sent.stderr
+
+
 def test_sql_is_read_only_and_bounded(cli: Cli) -> None:
     cli.run("init-schema")
     answer = cli.json("query", "SELECT number AS n, toString({x:UInt8}) AS s FROM numbers(5)", "--param", "x=7")
