@@ -8,6 +8,7 @@ import io
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,6 +156,16 @@ def hangups() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """What a command has begun beside itself ends with it (``doctor`` asks several at once), and asks no next test."""
+    before = set(threading.enumerate())
+    yield
+    until_s = time.monotonic() + 30
+    while set(threading.enumerate()) - before and time.monotonic() < until_s:
+        time.sleep(0.005)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeApi]:
     """One server for all cells; each sets what it answers."""
@@ -182,6 +193,7 @@ def _call(cli: Cli, path: tuple[str, ...], called: Row, monkeypatch: pytest.Monk
     Path("right.yaml").write_text("server: {port: 8081}\n")
     Path("r.csv").write_text("date,currency,base,rate\n2026-10-01,EUR,USD,1.1\n")
     monkeypatch.setattr("campaignctl.cli.events.time.sleep", lambda _: None)  # between two tries
+    monkeypatch.setattr("campaignctl.cli.job_wait._PATIENCE_S", 1.0)
     return Caller(cli, path, called, monkeypatch)
 
 
