@@ -2,7 +2,7 @@
 
 The engine (26.5) takes what lies in descriptor 0 for more rows of whatever insert comes, unless it is a terminal: with
 60,000 events in ``campaignctl events send - < events.ndjson`` it took lines out of the middle of the input, and its
-inserts failed. So the descriptor holds nothing from the start on, and ``sys.stdin`` reads the same input by another one.
+inserts failed. So the descriptor holds nothing from the start on, and ``sys.stdin`` reads the input by another one.
 """
 
 import os
