@@ -138,7 +138,7 @@ def purge(
     campaign: Campaign = None,
     until: Until = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove the oldest refused records for good."""
     invocation = invocation_of(context)

@@ -35,7 +35,9 @@ def erase(
     event_id: Annotated[
         list[str] | None, typer.Option("--event-id", metavar="ID", help="An event's id; may be repeated.")
     ] = None,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Ids, one a line; - is standard input.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Ids, one a line; - is standard input.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the receipt.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

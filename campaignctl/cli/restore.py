@@ -47,7 +47,9 @@ def restore(
         typer.Option("--erasures-from", metavar="DIR", help="A data directory whose erasures hold too."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace a directory that is not empty without asking.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Replace a directory that is not empty without asking.")
+    ] = False,
 ) -> None:
     """Put the embedded stores back as a backup has them."""
     invocation = invocation_of(context)
