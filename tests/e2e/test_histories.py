@@ -1,6 +1,6 @@
 """The property that matters most: whatever happens, the product answers what the model answers, to the last digit.
 
-``CA_TEST_HISTORIES`` asks for more histories than those that every run takes, of which each costs over a second of CPU.
+``CA_TEST_HISTORIES`` asks for another number of histories than every run takes; each costs over a second of CPU.
 """
 
 import os
@@ -11,7 +11,7 @@ import pytest
 from tests.support.histories import play
 from tests.support.mounts import in_memory
 
-HISTORIES = int(os.environ.get("CA_TEST_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("CA_TEST_HISTORIES", "500"))
 AT_ONCE = 10
 """Histories of one test; a failure names the seed, and ``python -m tests.support.histories SEED`` plays it alone."""
 
