@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers bench completions reference docs clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers chaos chaos-on-servers bench completions reference docs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,14 @@ on-servers:
 	tests/contracts tests/integration $(SERVER_TESTS)
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
+
+# Up to an hour. A few kills: ARGS="--kills 1 --step in_insert"
+chaos: $(READY)  ## kill workers at every step of a batch, 20 times each, on embedded stores and on servers
+	@$(BIN)/python -m tests.chaos.failpoints --log embedded $(ARGS)
+	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory chaos-on-servers
+
+chaos-on-servers:
+	@$(BIN)/python -m tests.chaos.failpoints --log kafka --at-once 4 $(ARGS)
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)
