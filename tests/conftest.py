@@ -1,6 +1,9 @@
 """For every suite."""
 
 import signal
+from collections.abc import Iterator
+
+import pytest
 
 from tests.support.services import check_required
 
@@ -11,3 +14,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_configure() -> None:
     check_required()
+
+
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """A hangup ends a program, also where whoever runs the tests has it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

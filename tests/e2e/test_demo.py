@@ -1,30 +1,19 @@
 """What runs in front of somebody and is stopped: by Ctrl-C, by SIGTERM, by a terminal that is closed."""
 
-import os
-import pty
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support.program import Program
+from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 _PATIENCE_S = 120.0
-
-
-@pytest.fixture(autouse=True)
-def hangups() -> Iterator[None]:
-    """A hangup ends a program, also where whoever runs the tests has it ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
+pytestmark = pytest.mark.usefixtures("hangups")
 
 
 def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -54,30 +43,11 @@ def _told(home: Path) -> str:
 @pytest.mark.parametrize("number", CODES)
 def test_a_dashboard_ends_by_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     """In a terminal, with no server that answers. (Ctrl-C on the keyboard is a key there, and no signal.)"""
-    terminal, other_end = pty.openpty()
     command = [sys.executable, "-m", "campaignctl", "--api", "http://127.0.0.1:1", "dashboard"]
-    environment = Program(tmp_path).environment() | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdin=other_end, stdout=other_end, stderr=other_end
-    )
-    os.close(other_end)
-    painted = bytearray()
-
-    def read() -> None:
-        with suppress(OSError):  # the other end is closed
-            while piece := os.read(terminal, 65536):
-                painted.extend(piece)
-
-    reading = threading.Thread(target=read, daemon=True)
-    reading.start()
-    try:
-        eventually(lambda: b"OFFLINE" in painted, "the first screen", within_s=_PATIENCE_S)
-        process.send_signal(number)
-        assert process.wait(_PATIENCE_S) == CODES[number]
-        reading.join(_PATIENCE_S)
+    with Terminal(command, Program(tmp_path).environment(), tmp_path, columns=100, rows=30) as terminal:
+        terminal.wait_for("OFFLINE", 0, _PATIENCE_S)
+        terminal.process.send_signal(number)
+        assert terminal.wait_for_the_end(_PATIENCE_S) == CODES[number]
+        painted = terminal.written()
         assert b"Traceback" not in painted
         assert b"\x1b[?1049l" in painted, "the terminal is given back"
-    finally:
-        process.kill()
-        process.wait()
-        os.close(terminal)

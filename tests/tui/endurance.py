@@ -24,7 +24,7 @@ from pathlib import Path
 from campaignctl.api_client import ApiClient
 from campaignctl.errors import CampaignctlError, Unavailable
 from tests.support.program import Program
-from tests.tui.terminal import Terminal
+from tests.support.terminal import Terminal
 
 _STATE = re.compile(r" (LIVE|STALE \d+ s|OFFLINE retry in \d+ s|REFUSED|SIGNED OUT|PAUSED|CONNECTING) ")
 _AWAY = ("STALE", "OFFLINE")

@@ -24,7 +24,7 @@ from tests.unit.test_cli_commands import paths
 
 NOWHERE = "http://127.0.0.1:1"
 PASSWORD = "a password of twenty characters\n"
-pytestmark = pytest.mark.usefixtures("alone")
+pytestmark = pytest.mark.usefixtures("alone", "hangups")
 
 ANSWERS: Mapping[str, tuple[Answer, ExitCode]] = {
     "forbidden": (problem(403, "forbidden"), ExitCode.NOT_ALLOWED),
@@ -146,14 +146,6 @@ LOCAL: Mapping[tuple[str, ...], Row] = {
     ("version",): row(configuration=0, writes=True),
 }  # fmt: skip
 """Commands that ask no server: they begin with the configuration, or need none at all."""
-
-
-@pytest.fixture(autouse=True)
-def hangups() -> Iterator[None]:
-    """A hangup ends a program, also where whoever runs the tests has it ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(autouse=True)

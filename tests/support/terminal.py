@@ -66,11 +66,14 @@ class Terminal:
         with self._came:
             return self._dropped + len(self._written)
 
+    def written(self, since: int = 0) -> bytes:
+        """What was written from there on, as far as it is kept."""
+        with self._came:
+            return self._written[max(0, since - self._dropped) :]
+
     def text(self, since: int = 0) -> str:
         """What was written from there on, without the sequences that place and colour it."""
-        with self._came:
-            written = self._written[max(0, since - self._dropped) :]
-        return _SEQUENCE.sub(b"", written).decode(errors="replace")
+        return _SEQUENCE.sub(b"", self.written(since)).decode(errors="replace")
 
     def press(self, keys: str) -> int:
         """Types them; answers the place from which on an answer to them is written."""
@@ -92,6 +95,12 @@ class Terminal:
             with self._came:
                 if self._dropped + len(self._written) == seen:
                     self._came.wait(0.05)
+
+    def wait_for_the_end(self, timeout_s: float) -> int:
+        """The exit code, when all that was written has been read."""
+        code = self.process.wait(timeout_s)
+        self._reads.join(timeout_s)
+        return code
 
     def queued_s(self) -> float:
         """How long its first thread was ready to run so far, and waited for a processor."""
