@@ -57,7 +57,9 @@ class _Breaker:
         self._policy = policy
         self._store = store
         self._latest: deque[_Judged] = deque()
-        """The latest batches that make ``policy.records`` records together."""
+        """The latest batches that make ``policy.records`` records together, good and bad ones."""
+        self._records = self._bad = 0
+        """Of all of these."""
         self._is_open = False
         self._bad_before = 0
         """Up to this offset, records are known to have been bad all along."""
@@ -65,12 +67,13 @@ class _Breaker:
     def judge(self, source: OffsetRange, counts: BatchCounts) -> None:
         bad = counts.rejected_by_reason.total()
         batch = _Judged(source.start, bad + counts.events_by_platform.total() + counts.rerouted, bad)
-        latest = [*self._latest, batch]
-        records, bad = sum(one.records for one in latest), sum(one.bad for one in latest)
+        if batch.records == 0:
+            return  # commands and reports only
+        records, bad = self._records + batch.records, self._bad + batch.bad
         if self._is_open:
             self._is_open = batch.bad > 0 and batch.bad >= self._policy.bad_share * batch.records
         elif records >= self._policy.records and bad >= self._policy.bad_share * records:
-            self._is_open = self._was_good_before(source, latest[0].start)
+            self._is_open = self._was_good_before(source, self._latest[0].start if self._latest else batch.start)
         if self._is_open:
             raise MassRejectionError(
                 f"{bad:,} of the latest {records:,} records are bad, where most were good before; nothing is applied "
@@ -95,5 +98,7 @@ class _Breaker:
 
     def _keep(self, batch: _Judged) -> None:
         self._latest.append(batch)
-        while sum(one.records for one in self._latest) - self._latest[0].records >= self._policy.records:
+        self._records, self._bad = self._records + batch.records, self._bad + batch.bad
+        while self._records - (oldest := self._latest[0]).records >= self._policy.records:
             self._latest.popleft()
+            self._records, self._bad = self._records - oldest.records, self._bad - oldest.bad

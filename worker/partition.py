@@ -106,7 +106,9 @@ class OwnedPartition:
         """Everything below is applied."""
         self._acknowledged = committed.offset
         self._opened_at = committed.offset
-        self._is_suspect = tools.quarantine is not None and tools.quarantine.begin(self._topic, number, self._opened_at)
+        self._has_begun = False
+        """Whether it is noted that this process applies records here. One that dies before that died of none of them."""
+        self._is_suspect = False
         """Processes have died here: records are looked at before they are applied, until something is acknowledged."""
         self._buffer = PartitionBuffer(number, committed.offset)
         self._plan(committed, log_end=kept.end)
@@ -195,8 +197,8 @@ class OwnedPartition:
                 return
             end = command.offset  # what comes before it lands first
         batch = self._buffer.take(tools.clock.monotonic_s(), end=end)
-        if self._is_suspect and tools.quarantine is not None:
-            self._set_killers_aside(tools.quarantine, batch.records)
+        if tools.quarantine is not None:
+            self._beware(tools.quarantine, batch.records)
         prepared, intent = self._prepare(batch)
         if prepared.writes_anything:
             if replay is None:
@@ -218,12 +220,16 @@ class OwnedPartition:
     def close(self) -> None:
         """Give the partition up alive. Raises ``Unavailable``."""
         self.owned = False
-        if self._tools.quarantine is not None:
+        if self._tools.quarantine is not None and self._has_begun:
             self._tools.quarantine.end(self._topic, self.number)
 
-    def _set_killers_aside(self, quarantine: Quarantine, records: RecordBatch) -> None:
-        found = self._persist(lambda: quarantine.set_aside(self._topic, records, self._breathe))
-        if found:
+    def _beware(self, quarantine: Quarantine, records: RecordBatch) -> None:
+        """Note that this process begins with records here, and set those aside that others have died of."""
+        if not self._has_begun:
+            opened_at = self._opened_at
+            self._is_suspect = self._persist(lambda: quarantine.begin(self._topic, self.number, opened_at))
+            self._has_begun = True
+        if self._is_suspect and self._persist(lambda: quarantine.set_aside(self._topic, records, self._breathe)):
             self._tools.ingestor.learn_anew()
 
     def _execute(self, command: Command) -> None:
@@ -265,7 +271,7 @@ class OwnedPartition:
         prepared = self._persist(lambda: self._tools.ingestor.prepare(batch, self._topic, self._window, refused))
         if replay is not None:
             return prepared, replay
-        if prepared.counts.rejected_by_reason and self.position >= self._repair_end:
+        if self.position >= self._repair_end:
             self._persist(lambda: self._tools.breakers.judge(prepared))
         letters_from = None
         if prepared.dead_letters:

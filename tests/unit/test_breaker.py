@@ -8,6 +8,7 @@ import pytest
 from tests.support.waiting import eventually
 from tests.unit.test_worker import fresh
 from tests.unit.worker_support import Bench
+from worker.batching import FlushPolicy
 from worker.breaker import BreakerPolicy
 
 POLICY = BreakerPolicy(bad_share=0.5, records=100)
@@ -88,4 +89,16 @@ def test_many_bad_ones_among_more_good_ones_stop_nothing(bench: Bench) -> None:
     bench.produce(*mixed)
     bench.drain(breaker=POLICY, poll_records=90)
     assert len(bench.letters) == 300
+    assert bench.metric("ingest_stops_total") == 0
+
+
+def test_a_bad_record_now_and_then_never_stops_anything(bench: Bench) -> None:
+    """However many they become in the end: what counted between them counts here as well."""
+    few = BreakerPolicy(bad_share=0.5, records=20)
+    bench.produce(*good("before", 60))
+    for number in range(30):
+        bench.produce(*good(f"between{number}-", 3), b"{")
+    bench.drain(breaker=few, policy=FlushPolicy(rows=1, age_s=0.0, pause_s=0.0), poll_records=1)
+    assert len(bench.ids) == 150
+    assert len(bench.letters) == 30
     assert bench.metric("ingest_stops_total") == 0

@@ -133,6 +133,25 @@ class TestWorker:
         assert bench.ids == ["a", "b"]
         assert bench.letters == [("quarantined", 1)]
 
+    def test_where_nothing_waited_nothing_is_blamed(self, bench: Bench) -> None:
+        def dies_idle() -> None:
+            log = bench.open_log()
+            turns = iter(range(100))
+
+            def at(point: str) -> None:
+                if point == "after_poll" and next(turns) > 2:
+                    raise Crash(point)
+
+            quarantine = Quarantine(bench.campaigns, Probe(EventLimits(), look=look))
+            assert bench.crash(bench.worker(log=log, quarantine=quarantine, failpoint=at), log)
+
+        for _ in range(3):
+            dies_idle()
+        assert bench.campaigns.work == {}
+        bench.produce(fresh("a"))
+        bench.drain(quarantine=Quarantine(bench.campaigns, Probe(EventLimits(), look=dies_of_everything)))
+        assert bench.ids == ["a"]
+
     def test_processes_that_end_in_order_are_no_deaths(self, bench: Bench) -> None:
         for number in range(4):
             bench.produce(fresh(f"a{number}"))
