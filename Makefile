@@ -82,7 +82,7 @@ on-servers:
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
 
-# Up to an hour. A few kills: ARGS="--kills 1 --step in_insert"
+# The full forms, up to an hour; short ones are among the tests above. A few kills: ARGS="--kills 1 --step in_insert"
 chaos: $(READY)  ## kill workers at every step of a batch, 20 times each, on embedded stores and on servers
 	@$(BIN)/python -m tests.chaos.failpoints --log embedded $(ARGS)
 	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory chaos-on-servers

@@ -8,6 +8,7 @@ import json
 import random
 import secrets
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from campaignctl.bootstrap import App, open_app
 from campaignctl.cli.connection import own_directory
 from campaignctl.cli.in_process import InProcessTransport
 from campaignctl.config import load_settings
+from campaignctl.errors import Unavailable
 from campaignctl.ports.event_log import EventLog, NewRecord
 from server.app import create_app
 from tests.support.thread import Client
@@ -32,6 +34,8 @@ _MILLIONTHS = 10**6
 _SCALES = {"impressions": 1, "clicks": 1, "conversions": _MILLIONTHS, "spend": _MILLIONTHS, "revenue": _MILLIONTHS}
 _DAYS = 20
 _EVERY_S = 0.2
+_AWAY_AT_MOST_S = 240.0
+_BROKEN = b"{broken "
 _MOST_WAITING = 1_500
 """So many records wait to be applied at most. Whoever comes after two that died reads each of them in another process
 first, and on a slow machine what waits would grow faster than it is read.
@@ -45,7 +49,7 @@ Cells = dict[Cell, dict[str, int]]
 class Flow:
     """Records that keep coming, from ``start`` to ``stop``, and their truth. Campaign N lives in zone N.
 
-    It pauses while too many wait for the group.
+    It pauses while too many wait for the group, and while the log is away.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Flow:
         self.events = 0
         self.records = 0
         self.bad: Counter[bytes] = Counter()
+        self.bad_sent_again: set[bytes] = set()
+        """Nobody knows how often these are in the log: the answer was lost, so they were produced again."""
         self._cells: defaultdict[Cell, Counter[str]] = defaultdict(Counter)
 
     def start(self) -> None:
@@ -82,22 +88,39 @@ class Flow:
                 if self._waiting() > _MOST_WAITING:
                     continue
                 records = [self._record() for _ in range(self._at_once)]
-                self._log.produce(self._topic, records)
+                self._produce(records)
                 self.records += len(records)
         except BaseException as error:
             self._error = error
 
-    def _waiting(self) -> int:
-        committed = self._log.committed(self._topic, self._group)
+    def _produce(self, records: list[NewRecord]) -> None:
+        """Until it is done: the copies that this may make count once, as all do."""
+        end_s = time.monotonic() + _AWAY_AT_MOST_S
+        while True:
+            try:
+                self._log.produce(self._topic, records)
+                return
+            except Unavailable:
+                if time.monotonic() > end_s:
+                    raise
+                self.bad_sent_again.update(bytes(one.value) for one in records if one.value.startswith(_BROKEN))
+                time.sleep(_EVERY_S)
+
+    def _waiting(self) -> float:
+        """How many records; too many to go on where the log does not answer."""
+        try:
+            committed, kept = self._log.committed(self._topic, self._group), self._log.watermarks(self._topic)
+        except Unavailable:
+            return float("inf")
         return sum(
-            kept.end - (committed[number].offset if number in committed else kept.start)
-            for number, kept in self._log.watermarks(self._topic).items()
+            marks.end - (committed[number].offset if number in committed else marks.start)
+            for number, marks in kept.items()
         )
 
     def _record(self) -> NewRecord:
         rng, chance = self._random, self._random.random()
         if chance < 0.02:
-            value = b"{broken %d" % sum(self.bad.values())
+            value = _BROKEN + b"%d" % sum(self.bad.values())
             self.bad[value] += 1
             return NewRecord(str(rng.choice(self._campaigns)).encode(), value)
         if chance < 0.12 and self._values:
@@ -185,6 +208,8 @@ def judge(found: Found, flow: Flow, log: EventLog, letters_topic: str) -> Verdic
     truth = flow.cells
     no_counts = {cell: {name: sums[name] for name in _SCALES} for cell, sums in truth.items()}
     letters = Counter(_values(log, letters_topic))
+    for value in flow.bad_sent_again & letters.keys():
+        letters[value] = flow.bad[value]
     return Verdict(
         lost=flow.events - found.ids,
         doubled=found.rows - found.ids,
