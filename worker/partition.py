@@ -107,7 +107,7 @@ class OwnedPartition:
         self._acknowledged = committed.offset
         self._opened_at = committed.offset
         self._has_begun = False
-        """Whether it is noted that this process applies records here. One that dies before that died of none of them."""
+        """Whether it is noted that this process applies records here. Who dies before that died of none of them."""
         self._is_suspect = False
         """Processes have died here: records are looked at before they are applied, until something is acknowledged."""
         self._buffer = PartitionBuffer(number, committed.offset)
