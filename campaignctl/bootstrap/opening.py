@@ -19,6 +19,7 @@ from campaignctl.services.schema import SchemaService
 
 if TYPE_CHECKING:
     from campaignctl.config import Settings
+    from campaignctl.ports.ad_platforms import AccountAccess
     from campaignctl.ports.clock import Clock
 
 SCHEMA_WAIT_S = 60.0
@@ -50,14 +51,13 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
     clock = clock or SystemClock()
     with opened(settings, clock, is_serving=is_serving) as stores, ExitStack() as stack:
         vault = CredentialVault([secrets_key_of(settings), *settings.secrets.ring])
-        # A client hands renewed credentials back to the service that is built over the clients.
+
+        def keep(access: "AccountAccess", instead_of: str) -> None:
+            # A client hands renewed credentials back to the service that is built over the clients.
+            accounts.keep_credentials(access, instead_of)
+
         tally = PlatformTally()
-        platforms = ad_platforms(
-            settings,
-            clock,
-            lambda access: accounts.keep_credentials(access),  # noqa: PLW0108  it is there later
-            tally,
-        )
+        platforms = ad_platforms(settings, clock, keep, tally)
         stack.callback(platforms.close)
         accounts = AccountService(stores.metadata, vault, platforms, clock)
         app = build_app(settings, clock, stores, SchemaService(stores.migration_targets), accounts, platforms, tally)

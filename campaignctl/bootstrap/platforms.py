@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from campaignctl.adapters.ad_platforms.definitions import Configured
     from campaignctl.config import Settings
     from campaignctl.domain.conversions import Definition
-    from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, PlatformWatch
+    from campaignctl.ports.ad_platforms import AdPlatform, KeepCredentials, PlatformWatch
     from campaignctl.ports.clock import Clock
     from campaignctl.services.conversions import Vocabularies
 
 
 def ad_platforms(
-    settings: "Settings", clock: "Clock", keep: "Callable[[AccountAccess], None]", watch: "PlatformWatch"
+    settings: "Settings", clock: "Clock", keep: "KeepCredentials", watch: "PlatformWatch"
 ) -> "LazyPlatforms":
     """A client per platform, made when it is needed; ``keep`` stores credentials that a platform has renewed.
 

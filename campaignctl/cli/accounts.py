@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from campaignctl.cli.exit_codes import PartlyDone
 from campaignctl.cli.invocation import ask, confirm, examples, invocation_of, is_interactive, new_app, prints_no_data
 from campaignctl.cli.job_wait import Timeout, Wait, follow
 from campaignctl.cli.known_ids import account_ids
@@ -232,11 +233,21 @@ def conversions(
 
 @app.command("rotate-keys", epilog=examples("campaignctl accounts rotate-keys"))
 def rotate_keys(context: typer.Context) -> None:
-    """Encrypt all credentials with the current secrets.key; for the operator of the machine."""
-    _answered(context, "post", "/internal/accounts/rotate-keys")
+    """Encrypt all credentials with the current secrets.key; for the operator of the machine.
+
+    Accounts go on being used meanwhile. Exit code 6: the credentials of the accounts that are named open with no key.
+    """
+    answer = _answered(context, "post", "/internal/accounts/rotate-keys")
+    if unreadable := answer["unreadable"]:
+        raise PartlyDone(
+            f"the credentials of account {', '.join(map(str, unreadable))} cannot be opened with the configured keys",
+            hint="put the key they were sealed with into secrets.previous_keys, or give new ones: accounts update",
+            code="credentials_unreadable",
+        )
 
 
-def _answered(context: typer.Context, method: str, path: str, body: Any = None) -> None:
+def _answered(context: typer.Context, method: str, path: str, body: Any = None) -> Any:
+    """Ask, print the answer, and return it."""
     invocation = invocation_of(context)
     from campaignctl.cli.connection import connect
 
@@ -244,6 +255,7 @@ def _answered(context: typer.Context, method: str, path: str, body: Any = None) 
         api = connection.api
         answer = api.get(path) if method == "get" else api.post(path, body)
     invocation.out().answer(answer.content, _one, items=None)
+    return answer.json()
 
 
 def _credentials(file: Path | None, platform: str) -> dict[str, str]:

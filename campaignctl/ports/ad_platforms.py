@@ -171,6 +171,14 @@ class WaitReason(StrEnum):
     """Between two tries."""
 
 
+class KeepCredentials(Protocol):
+    """Stores an account's credentials that a platform has replaced, before they are used."""
+
+    def __call__(self, access: AccountAccess, instead_of: str, /) -> None:
+        """``instead_of``: the refresh token that is stored. Where another one is by now, somebody gave it: it stays."""
+        ...
+
+
 class PlatformWatch(Protocol):
     """Is told what happens between the product and the platforms; from any thread. Raises nothing."""
 

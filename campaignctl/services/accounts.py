@@ -25,7 +25,7 @@ from campaignctl.ports.accounts import AccountStore, ToldFacts
 from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.metadata import OrganizationStore, SecretStore
-from campaignctl.services.credentials import CredentialVault
+from campaignctl.services.credentials import CredentialVault, UnreadableCredentials
 from campaignctl.services.cursors import DEFAULT_LIMIT, Cursors, Page, checked_limit
 from campaignctl.services.tenancy import organization_of
 
@@ -58,6 +58,16 @@ class Verification:
     state: AccountState
     missing_permissions: tuple[str, ...] = ()
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAnew:
+    """What became of credentials that were not under the current key."""
+
+    count: int
+    """Those that are by now."""
+    unreadable: tuple[int, ...]
+    """Accounts whose credentials no key opens."""
 
 
 class AccountService:
@@ -168,33 +178,54 @@ class AccountService:
             organization_id=account.organization_id,
         )
 
-    def keep_credentials(self, access: AccountAccess) -> None:
-        """Store what the platform has given in the place of earlier credentials (a rotated refresh token)."""
+    def keep_credentials(self, access: AccountAccess, instead_of: str) -> None:
+        """Store what the platform has given in the place of the refresh token ``instead_of`` (``KeepCredentials``)."""
         if access.organization_id is None:
             return
         draft = AccountDraft(Platform(access.platform), access.account_id)
         account = self._metadata.find_account(access.organization_id, access.platform, draft.key)
-        kept = None if account is None else self._metadata.credentials_of_account(account.id)
-        if account is not None and kept is not None:
-            sealed = self._vault.seal(access.credentials, _owner(account))
-            self._metadata.reseal_account(account.id, kept.sealed, sealed)
+        if account is None:
+            return
+        sealed = self._vault.seal(access.credentials, _owner(account))
+        while (kept := self._metadata.credentials_of_account(account.id)) is not None:
+            if self._holds_another(kept.sealed, account, instead_of):
+                return
+            # False: sealed with another key meanwhile, or replaced by somebody, which the next look tells
+            if self._metadata.reseal_account(account.id, kept.sealed, sealed):
+                return
 
-    def seal_anew(self) -> int:
-        """Seal every account's credentials with the current key; answers how many were under an earlier one.
+    def seal_anew(self) -> SealedAnew:
+        """Seal every account's credentials with the current key.
 
-        Safe while accounts are used and changed: who was changed meanwhile is sealed with the current key anyway.
+        Safe while accounts are used and changed, also by processes that still seal with an earlier key. Credentials
+        that no key opens keep nothing from being done to the others.
         """
-        count, after_id = 0, 0
+        count, unreadable, after_id = 0, [], 0
         while accounts := self._metadata.list_accounts(None, after_id, _ROTATED_AT_ONCE):
             after_id = accounts[-1].id
             for account in accounts:
-                kept = self._metadata.credentials_of_account(account.id)
-                if kept is None or not kept.sealed or self._vault.is_current(kept.sealed):
-                    continue
-                opened = self._vault.open(kept.sealed, _owner(account))
-                sealed = self._vault.seal(opened, _owner(account))
-                count += self._metadata.reseal_account(account.id, kept.sealed, sealed)
-        return count
+                try:
+                    count += self._sealed_anew(account)
+                except UnreadableCredentials:
+                    unreadable.append(account.id)
+        return SealedAnew(count, tuple(unreadable))
+
+    def _sealed_anew(self, account: PlatformAccount) -> bool:
+        """Whether the account's credentials were under an earlier key."""
+        while True:
+            kept = self._metadata.credentials_of_account(account.id)
+            if kept is None or not kept.sealed or self._vault.is_current(kept.sealed):
+                return False
+            opened = self._vault.open(kept.sealed, _owner(account))
+            if self._metadata.reseal_account(account.id, kept.sealed, self._vault.seal(opened, _owner(account))):
+                return True
+
+    def _holds_another(self, sealed: str, account: PlatformAccount, refresh_token: str) -> bool:
+        try:
+            opened = self._vault.open(sealed, _owner(account))
+        except UnreadableCredentials:  # under a key this process does not know yet: the token must not be lost for that
+            return False
+        return opened.get("refresh_token", "") != refresh_token
 
     def ending_before(self, instant: datetime) -> Sequence[PlatformAccount]:
         """Accounts whose credentials end before then."""

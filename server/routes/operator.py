@@ -119,7 +119,8 @@ def purge_dead_letters(call: Call) -> Response:
 )
 def rotate_keys(call: Call) -> Response:
     call.require_machine_operator()
-    return call.answer({"sealed_anew": call.app.accounts.seal_anew()})
+    done = call.app.accounts.seal_anew()
+    return call.answer({"sealed_anew": done.count, "unreadable": list(done.unreadable)})
 
 
 class _Question:

@@ -113,7 +113,7 @@ class Stage:
             clock=self.clock,
             dice=random.Random(7),
             transport=transport,
-            on_credentials=self.kept.append,
+            on_credentials=lambda access, _instead_of: self.kept.append(access),
             pace_s=0.13,
         )
         urls = {name.partition(".")[2]: url for name, url in base_urls(URL).items() if name.startswith(self.platform)}

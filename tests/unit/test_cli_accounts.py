@@ -144,8 +144,17 @@ def test_what_nobody_claims_is_listed(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_rotation_is_asked_of_the_machine() -> None:
-    _, requests = asked("accounts", "rotate-keys", answer=lambda _: ok({"sealed": 2}))
-    assert (requests[0].method, requests[0].path) == ("POST", "/internal/accounts/rotate-keys")
+    code, requests = asked("accounts", "rotate-keys", answer=lambda _: ok({"sealed_anew": 2, "unreadable": []}))
+    assert (code, requests[0].method, requests[0].path) == (0, "POST", "/internal/accounts/rotate-keys")
+
+
+def test_credentials_that_no_key_opens_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _ = asked(
+        "accounts", "rotate-keys", "-o", "json", answer=lambda _: ok({"sealed_anew": 2, "unreadable": [3, 7]})
+    )
+    shown = capsys.readouterr()
+    assert (code, json.loads(shown.out)["sealed_anew"]) == (6, 2)
+    assert "account 3, 7" in shown.err and "secrets.previous_keys" in shown.err
 
 
 def test_fetch_sends_what_was_given_and_prints_the_job(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from campaignctl.adapters.ad_platforms.windows import KeyedRow, Lost, SeenRows
 from campaignctl.domain.platforms import account_key
 from campaignctl.domain.reports import ReportRow
 from campaignctl.errors import PlatformAnswerInvalid, PlatformError, PlatformSignInExpired
-from campaignctl.ports.ad_platforms import AccountAccess, PlatformWatch
+from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials, PlatformWatch
 from campaignctl.ports.clock import Clock
 
 _P = ParamSpec("_P")
@@ -33,7 +33,7 @@ class Surroundings:
     limits: HttpLimits = field(default_factory=HttpLimits)
     transport: httpx2.BaseTransport | None = None
     """None: connections to the configured hosts, where ``egress`` allows them."""
-    on_credentials: Callable[[AccountAccess], None] | None = None
+    on_credentials: KeepCredentials | None = None
     """Told of an account's credentials when the platform has replaced them; to be stored before anything else."""
     watch: PlatformWatch | None = None
     """Told of every request; None: nobody is."""

@@ -6,7 +6,7 @@ served from what it led to.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -29,7 +29,7 @@ from campaignctl.adapters.ad_platforms.client import (
 )
 from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Judge, Retry, Unauthorized
 from campaignctl.errors import PlatformError, PlatformRejected, PlatformSignInExpired
-from campaignctl.ports.ad_platforms import AccountAccess
+from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials
 from campaignctl.ports.clock import Clock
 
 _T = TypeVar("_T")
@@ -46,6 +46,8 @@ class _Grant:
     """What a refresh token has led to so far."""
 
     refresh_token: str = field(repr=False)
+    stored: str = field(repr=False)
+    """The refresh token that was handed back last, or the one that was given."""
     access_token: str = field(default="", repr=False)
     renew_at_s: float = 0.0
     signed_in_until: datetime | None = None
@@ -60,7 +62,7 @@ class AccessTokens:
         caller: Caller,
         token_url: httpx2.URL,
         clock: Clock,
-        on_credentials: Callable[[AccountAccess], None] | None,
+        on_credentials: KeepCredentials | None,
         *,
         settles_within_s: float = 0.0,
     ) -> None:
@@ -129,7 +131,8 @@ class AccessTokens:
         with self._lock:
             if len(self._grants) > _ENTRIES:
                 self._grants.clear()  # they are renewed from what is stored
-            return self._grants.setdefault(key, _Grant(access.credentials.get("refresh_token", "")))
+            given = access.credentials.get("refresh_token", "")
+            return self._grants.setdefault(key, _Grant(given, given))
 
     def _renew(self, access: AccountAccess, grant: _Grant) -> None:
         if not grant.refresh_token:
@@ -152,7 +155,8 @@ class AccessTokens:
             with self._lock:
                 self._grants[_key(access, rotated)] = grant
             if self._on_credentials is not None:
-                self._on_credentials(_replaced(access, rotated, token))
+                self._on_credentials(_replaced(access, rotated, token), grant.stored)
+            grant.stored = rotated
         grant.access_token = token
         grant.renew_at_s = now_s + life_s - min(_EARLY_S, life_s * _EARLY_SHARE)
 

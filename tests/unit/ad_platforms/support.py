@@ -12,7 +12,7 @@ import httpx2
 from campaignctl.adapters.ad_platforms.client import Surroundings
 from campaignctl.adapters.ad_platforms.http import HttpLimits
 from campaignctl.domain.reports import Breakdown, ReportRow
-from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, ReportPage, ReportRequest
+from campaignctl.ports.ad_platforms import AccountAccess, AdPlatform, KeepCredentials, ReportPage, ReportRequest
 from tests.fakes.clock import ManualClock
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ def around(
     platform: Platform,
     *,
     limits: HttpLimits | None = None,
-    on_credentials: Callable[[AccountAccess], None] | None = None,
+    on_credentials: KeepCredentials | None = None,
 ) -> Surroundings:
     return Surroundings(
         clock=clock,

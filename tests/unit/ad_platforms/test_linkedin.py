@@ -55,7 +55,7 @@ def made(
     clock = ManualClock()
     platform = Platform(clock, script, handler)
     stored: list[AccountAccess] = []
-    surroundings = around(clock, platform, limits=limits, on_credentials=stored.append)
+    surroundings = around(clock, platform, limits=limits, on_credentials=lambda access, _: stored.append(access))
     client = LinkedInAds(
         base_url=BASE, token_url=TOKENS, api_version="202601", around=surroundings, conversion_actions=actions
     )
@@ -323,12 +323,16 @@ def test_a_token_that_does_not_hold_is_renewed_once_and_given_time_to_settle(ref
 
 def test_a_refresh_token_that_is_replaced_is_handed_back_before_its_use() -> None:
     platform, client, stored = made(failure(401), renewed(refresh="AQ-new-refresh-canary"), report(element()))
-    seen: list[int] = []
-    stored_before = stored.append
-    client._calls.tokens._on_credentials = lambda access: (seen.append(len(platform.asked)), stored_before(access))  # type: ignore[assignment,func-returns-value]
+    seen: list[tuple[int, str]] = []
+
+    def keep(access: AccountAccess, instead_of: str) -> None:
+        seen.append((len(platform.asked), instead_of))
+        stored.append(access)
+
+    client._calls.tokens._on_credentials = keep
     all_rows(client, ACCESS, window())
     (handed,) = stored
-    assert seen == [2]
+    assert seen == [(2, "AQ-refresh-canary")]
     assert handed.credentials == {
         **SECRETS,
         "refresh_token": "AQ-new-refresh-canary",
