@@ -58,7 +58,8 @@ mutants: $(READY)  ## put bugs into a copy, one at a time: each must be caught b
 	@echo "==> seeded bugs" && $(BIN)/python -m tests.mutants $(NAMES)
 
 services:  ## start Kafka, ClickHouse, PostgreSQL and Redis on this machine (Docker Compose, or packages); they stay
-	@$(SERVICES) up && echo "their places: eval \"\$$($(SERVICES) env)\"; to stop them: $(SERVICES) down"
+	@$(SERVICES) up && echo "use them with campaignctl:  eval \"\$$($(SERVICES) env CA_)\"" \
+	&& echo "with the tests:             eval \"\$$($(SERVICES) env)\"" && echo "stop them:                  $(SERVICES) down"
 
 COMPOSE := docker compose -f deploy/compose/compose.yaml -f deploy/compose/ports.yaml --env-file deploy/compose/development.env
 dev:  ## start the four stores in Docker for serve and work from this checkout; they stay (no Docker: make services)

@@ -139,3 +139,31 @@ def test_the_notebook_plots_what_was_exported(server: Server, home: Path, events
     assert ran.stdout.splitlines()[1:] == ["meta 0.000000", "tiktok 0.000000"]
     for picture in ("spend.png", "roas.png"):
         assert (home / picture).read_bytes().startswith(b"\x89PNG")
+
+
+CONFIGURATIONS = sorted(file for file in (EXAMPLES / "config").glob("*.yaml") if file.name != "config.yaml")
+KEPT_APART = {
+    "CA_JWT_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+    "CA_SECRETS_KEY": "zyxwvutsrqponmlkjihgfedcba9876543210",
+}
+
+
+def test_configurations_are_complete_but_for_the_secrets(tmp_path: Path) -> None:
+    assert [file.name for file in CONFIGURATIONS] == ["cluster.yaml", "embedded.yaml", "one-server.yaml"]
+    for file in CONFIGURATIONS:
+        assert Program(tmp_path, KEPT_APART).run("config", "validate", str(file)).code == 0
+        changed = Program(tmp_path, KEPT_APART).run("--config", str(file), "config", "show", "--changed", "-o", "json")
+        by_file = {item["key"] for item in changed.json()["items"] if item["origin"] not in ("default", "environment")}
+        assert by_file, file
+    one_server = str(EXAMPLES / "config" / "one-server.yaml")
+    assert "jwt.key" in Program(tmp_path).run("--config", one_server, "init-schema", expect=2).err
+
+
+def test_the_embedded_configuration_starts_from_nothing(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    configured = ("--config", str(EXAMPLES / "config" / "embedded.yaml"))
+    program.run(*configured, "init-schema")
+    program.run(*configured, "campaigns", "create", "Spring")
+    assert "Spring" in program.run(*configured, "campaigns", "list", "-o", "csv").out
+    invited = program.run(*configured, "members", "invite", "ada@example.com", "--role", "admin", "-o", "json")
+    assert invited.json()["role"] == "admin"
