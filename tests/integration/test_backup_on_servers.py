@@ -25,6 +25,7 @@ _MISSING = unset(*SERVERS)
 _NOW = datetime.now(UTC)
 _DAY = _NOW.date().isoformat()
 _PATIENCE_S = 120.0
+_SESSION_S = 3_600
 
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
 
@@ -41,7 +42,9 @@ def test_the_documented_procedure(tmp_path: Path) -> None:
         database = places["CA_CLICKHOUSE_DATABASE"]
         place = {"host": places["CA_CLICKHOUSE_HOST"], "port": int(places["CA_CLICKHOUSE_PORT"])}
         # Kept in the server's memory for one session: what the servers of tests are started with names no disk for it.
-        with clickhouse_connect.get_client(**place, session_id=f"backup-{database}") as clickhouse:  # type: ignore[arg-type]
+        # A session of 60 s, as they are unless told, ends on a slow machine while the workers below run.
+        session = {"session_id": f"backup-{database}", "settings": {"session_timeout": _SESSION_S}}
+        with clickhouse_connect.get_client(**place, **session) as clickhouse:  # type: ignore[arg-type]
             clickhouse.command(f"BACKUP DATABASE {database} TO Memory('friday')")
             tool(
                 places,

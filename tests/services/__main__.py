@@ -98,11 +98,21 @@ def _run(backend: Backend, command: Sequence[str]) -> int:
                 with _temporary().open("a") as file:
                     file.write("".join(f"{name}\n" for name in started))
             environment = {**os.environ, **places.test_variables()}
-            return subprocess.run(command, env=environment).returncode
+            code = subprocess.run(command, env=environment).returncode
+            _tell_of_ended(backend)
+            return code
     except KeyboardInterrupt:
         return 130
     finally:
         _end_temporary(backend)
+
+
+def _tell_of_ended(backend: Backend) -> None:
+    """Failures of the command that met a server which had ended are not the command's: say so where they are read."""
+    for name in places.DEFAULT:
+        if not backend.runs(name):
+            how, log = backend.how_it_ended(name), backend.log_end(name)
+            print(f"services: {name} ended while it was used, {how}. The end of its log:\n{log}", file=sys.stderr)
 
 
 def _end_temporary(backend: Backend) -> None:

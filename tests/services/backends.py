@@ -49,11 +49,18 @@ class Backend(ABC):
         """``kill``, ``freeze`` or ``thaw``."""
 
     @abstractmethod
+    def how_it_ended(self, name: str) -> str:
+        """Of a server that ended unasked: by which signal or with which code, as far as that is known."""
+
+    @abstractmethod
     def log_end(self, name: str) -> str: ...
 
 
 class Processes(Backend):
     """From packages."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def runs(self, name: str) -> bool:
         return living(_pid_file(name)) is not None
@@ -66,10 +73,10 @@ class Processes(Backend):
         directory.mkdir(parents=True, exist_ok=True)
         command = server.command(directory)
         with (directory / "log").open("ab") as log:
-            process = subprocess.Popen(
+            self._started[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
-        _pid_file(name).write_text(str(process.pid))
+        _pid_file(name).write_text(str(self._started[name].pid))
 
     def prepare(self, name: str) -> None:
         if name == "postgres":
@@ -97,6 +104,12 @@ class Processes(Backend):
         while verb == "kill" and (self.runs(name) or SERVERS[name].answers()):
             time.sleep(0.02)
 
+    def how_it_ended(self, name: str) -> str:
+        code = self._started[name].poll() if name in self._started else None
+        if code is None:
+            return "how is not known: another process had started it"
+        return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+
     def log_end(self, name: str) -> str:
         return (places.state(name) / "log").read_text(errors="replace")[-2_000:]
 
@@ -122,6 +135,10 @@ class Compose(Backend):
 
     def fault(self, verb: str, name: str) -> None:
         self._do(_COMPOSE_VERBS[verb], name)
+
+    def how_it_ended(self, name: str) -> str:
+        shown = self._ask("ps", "--all", "--format", "{{.State}} {{.ExitCode}}", name, check=False).strip()
+        return f"as {shown or 'a container that is gone'}"
 
     def log_end(self, name: str) -> str:
         return self._ask("logs", "--tail", "30", name)

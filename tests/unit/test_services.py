@@ -12,6 +12,8 @@ from tests.services import __main__ as program
 from tests.services import places
 from tests.services.backends import Backend, Compose, Processes, choose
 from tests.services.processes import living
+from tests.services.servers import SERVERS, Redis
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,9 @@ class Pretended(Backend):
     def fault(self, verb: str, name: str) -> None:
         raise AssertionError((verb, name))
 
+    def how_it_ended(self, name: str) -> str:
+        return "by SIGSEGV"
+
     def log_end(self, name: str) -> str:
         return name
 
@@ -97,6 +102,37 @@ def test_what_was_started_for_a_command_ends_with_it(pretended: Pretended) -> No
     assert said.read_text().split() == [f"127.0.0.1:{places.port('kafka')}", str(places.PROGRAM)]
     assert pretended.running == {"redis"}  # it ran before
     assert sorted(pretended.forgotten) == ["clickhouse", "kafka", "postgres"]
+
+
+def test_a_server_that_ends_meanwhile_is_told_of(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = subprocess.run
+
+    def lose_kafka(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+        pretended.running.remove("kafka")
+        return running(command, env=env, check=False)
+
+    monkeypatch.setattr(program.subprocess, "run", lose_kafka)
+    assert program.main(["run", "false"]) == 1
+    said = capsys.readouterr().err
+    assert "kafka ended while it was used, by SIGSEGV" in said
+    assert "redis ended" not in said
+
+
+@pytest.mark.parametrize(("script", "said"), [("kill -SEGV $$", "by SIGSEGV"), ("exit 3", "with exit code 3")])
+def test_how_a_process_ended_is_known(script: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(Redis):
+        def command(self, directory: Path) -> list[str]:
+            return ["sh", "-c", script]
+
+    monkeypatch.setenv("REDIS_PORT", "1")  # where nothing answers
+    monkeypatch.setitem(SERVERS, "redis", Short())
+    processes = Processes()
+    processes.start("redis")
+    eventually(lambda: not processes.runs("redis"), "the process to end")
+    assert processes.how_it_ended("redis") == said
+    assert "not known" in Processes().how_it_ended("redis")
 
 
 def test_what_another_command_uses_stays(pretended: Pretended) -> None:
