@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from tests.model.make_example import make
 from tests.support.answers import decoded, differences
 from tests.support.deployment import deployed, needs_servers, own_places, wait_until_counted
 from tests.support.program import REPOSITORY
-from tests.support.scenarios import EXAMPLE, Scenario, load_scenario
+from tests.support.scenarios import Scenario, load_scenario
 from tests.support.thread import Client
 
 SAMPLES = os.environ.get("CA_TEST_SAMPLES")
-FOLDER = Path(SAMPLES) / "steady" if SAMPLES else EXAMPLE
-"""All copies of an event say the same in it, so that their order does not matter."""
 TO_KAFKA = REPOSITORY / "examples" / "producers" / "to_kafka.py"
 
 pytestmark = [needs_servers, pytest.mark.timeout(600)]
@@ -39,9 +38,19 @@ class Way:
 WAYS = (Way("consistent_random", "campaign_id"), Way("random", "event_id"), Way("consistent_random", None))
 
 
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    """All copies of an event say the same in it, so that their order does not matter."""
+    if SAMPLES:
+        return load_scenario(Path(SAMPLES) / "steady")
+    folder = tmp_path_factory.mktemp("agreeing")
+    for name, content in make(conflicts=False).items():
+        (folder / name).write_bytes(content)
+    return load_scenario(folder)
+
+
 @pytest.fixture(params=WAYS, ids=str)
-def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Scenario, Client]]:
-    scenario = load_scenario(FOLDER)
+def counted(request: pytest.FixtureRequest, scenario: Scenario, tmp_path: Path) -> Iterator[tuple[Scenario, Client]]:
     with own_places() as settings, deployed(tmp_path, settings, workers=2) as (_, client):
         assert client.create(scenario.campaigns) == list(range(1, len(scenario.campaigns) + 1))
         client.put_rates(scenario.rates)
@@ -54,8 +63,7 @@ def test_every_answer_is_exact(counted: tuple[Scenario, Client]) -> None:
     _compare(*counted)
 
 
-def test_what_the_example_producer_sends_is_counted(tmp_path: Path) -> None:
-    scenario = load_scenario(FOLDER)
+def test_what_the_example_producer_sends_is_counted(scenario: Scenario, tmp_path: Path) -> None:
     with own_places() as settings, deployed(tmp_path, settings, workers=1) as (_, client):
         client.create(scenario.campaigns)
         client.put_rates(scenario.rates)

@@ -52,10 +52,10 @@ _PER_CLICK_MICROS = {1: 420_000, 2: 18_500_000}
 _TYPES = ("metrics",) * 6 + ("impression", "click", "conversion", "adjustment")
 
 
-def make() -> dict[str, bytes]:
-    """The files of the folder by name."""
+def make(*, conflicts: bool = True) -> dict[str, bytes]:
+    """The files of the folder by name. Without ``conflicts`` all copies of an event agree, so that their order is no matter."""
     rng = random.Random(SEED)
-    lines = list(_lines(rng))
+    lines = list(_lines(rng, conflicts=conflicts))
     rates = _rates(rng)
     model = Model(retention_days=RETENTION_DAYS)
     for number, campaign in enumerate(CAMPAIGNS, 1):
@@ -76,7 +76,7 @@ def make() -> dict[str, bytes]:
     }
 
 
-def _lines(rng: random.Random) -> Iterator[bytes]:
+def _lines(rng: random.Random, *, conflicts: bool) -> Iterator[bytes]:
     """The file's lines: in the order of time, more or less, as producers send them."""
     facts = sorted((_fact(rng, number) for number in range(EVENTS)), key=lambda fact: fact.instant)
     sent: list[tuple[int, bytes]] = []
@@ -90,7 +90,8 @@ def _lines(rng: random.Random) -> Iterator[bytes]:
         elif draw < 0.12:  # a replay of the day before: the same event, spelled in another way
             sent.append((place + 60, _careless(rng, fact)))
         elif draw < 0.15:  # the same id with other content: a conflict, the first one counts
-            sent.append((place + 40, _plain(replace(fact, clicks=abs(fact.clicks) + 1))))
+            if conflicts:
+                sent.append((place + 40, _plain(replace(fact, clicks=abs(fact.clicks) + 1))))
         elif draw < 0.23:
             sent.append((place, _bad(rng, fact)))
     return iter(line for _, line in sorted(sent, key=lambda one: one[0]))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.model import make_example
 from tests.model.faults import BAD_MEMBERS, BAD_RECORDS, MAX_RECORD_BYTES
 from tests.model.histories import random_history
 from tests.model.questions import INVALID, random_questions, request
@@ -556,3 +557,11 @@ def test_whatever_is_asked_rows_add_up_and_groupings_agree() -> None:
                 seed,
                 request(question),
             )
+
+
+def test_the_example_is_what_the_model_says() -> None:
+    for name, content in make_example.make().items():
+        kept = (make_example.FOLDER / name).read_bytes()
+        if name.endswith(".gz"):  # libraries pack differently
+            kept, content = gzip.decompress(kept), gzip.decompress(content)
+        assert kept == content, f"{name}: python -m tests.model.make_example writes it anew"
