@@ -75,6 +75,7 @@ def wait_for(invocation: "Invocation", connection: "Connection", job_id: int, ti
         while True:
             body = _look(connection, job_id)
             job = decode(body)
+            shown.describe(_label(job))
             told = _advance(shown, job["progress"], told)
             if job["finished_at"] is not None:
                 return body
@@ -120,6 +121,20 @@ def _look(connection: "Connection", job_id: int) -> bytes:
             if time.monotonic() + error.retry_after_s >= deadline_s:
                 raise
             time.sleep(max(error.retry_after_s, _LOOK_EVERY_S))
+
+
+def _label(job: dict[str, Any]) -> str:
+    """The job's name, and of a fetch how far each platform is."""
+    platforms = (job["result"] or {}).get("platforms", {}) if job["kind"] == "fetch" else {}
+    parts = [f"{name} {_how_far(one)}" for name, one in platforms.items()]
+    return f"job {job['job_id']} ({', '.join(parts)})" if parts else f"job {job['job_id']}"
+
+
+def _how_far(platform: dict[str, Any]) -> str:
+    if platform["status"] != "running":
+        return str(platform["status"])
+    windows = platform["windows"]
+    return f"{windows['done']}/{'?' if windows['total'] is None else windows['total']}"
 
 
 def _advance(shown: Progress, now: dict[str, Any], told: int) -> int:

@@ -23,6 +23,10 @@ class Progress:
         """Tell the total, once it is known."""
         self._total = total
 
+    def describe(self, label: str) -> None:
+        """Say something else beside the figures from now on."""
+        self._label = label
+
     def advance(self, amount: int) -> None:
         self._done += amount
         if time.monotonic() - self._told_s >= _EVERY_S:
@@ -61,6 +65,9 @@ def _bar(label: str, total: int | None) -> Iterator[Progress]:
         class Bar(Progress):
             def expect(self, total: int) -> None:
                 rich_progress.update(task, total=total)
+
+            def describe(self, label: str) -> None:
+                rich_progress.update(task, description=label)
 
             def advance(self, amount: int) -> None:
                 rich_progress.advance(task, amount)

@@ -96,10 +96,12 @@ class JobStore(Protocol):
         lease_s: float,
         progress: Progress | None = None,
         state: Mapping[str, object] | None = None,
+        result: Mapping[str, object] | None = None,
         /,
     ) -> LeaseState:
-        """Hold on to the job for ``lease_s`` from now, and keep progress and state where they are given.
+        """Hold on to the job for ``lease_s`` from now, and keep progress, state and result where they are given.
 
+        ``result`` is what there is of it so far; ``finish_job`` puts the whole one in its place.
         With 0 seconds it is given back: whoever claims next resumes it. Nothing is kept when the lease is lost.
         """
         ...

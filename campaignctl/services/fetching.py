@@ -107,6 +107,8 @@ class FetchHandler:
             self._clock.sleep(_LOOK_EVERY_S)
             _tell(context, work)
         for one in work:
+            if isinstance(one.ended_by, JobCancelled):
+                raise JobCancelled({"platforms": _shown(work, JobStatus.CANCELLED)}) from None
             if one.ended_by is not None:
                 raise one.ended_by
         return _result(work)
@@ -157,12 +159,19 @@ class _PlatformWork:
     outcomes: list[AccountOutcome] = field(default_factory=list)
     total: int | None = None
     """Windows known so far; None before the first account is looked at."""
+    is_done: bool = False
+    """Whether all of it was tried."""
     ended_by: BaseException | None = None
     """What ends the whole job: it was cancelled, this process has to let go of it, a store is away, or a fault."""
 
     @property
     def failed(self) -> bool:
         return any(outcome.error is not None for outcome in self.outcomes)
+
+    def status(self, unfinished: JobStatus) -> JobStatus:
+        if not self.is_done:
+            return unfinished
+        return JobStatus.FAILED if self.failed else JobStatus.SUCCEEDED
 
     @property
     def done(self) -> int:
@@ -172,6 +181,7 @@ class _PlatformWork:
         try:
             for plan in self.plans:
                 self._account(plan)
+            self.is_done = True
         except BaseException as error:  # ``run`` raises it where the job waits
             if not isinstance(error, JobCancelled | JobInterrupted | Unavailable):
                 logger.exception("job %d: unexpected error while fetching from %s", self.context.job.id, self.platform)
@@ -200,7 +210,8 @@ def _tell(context: JobContext, work: Sequence[_PlatformWork]) -> None:
     totals = [one.total for one in work]
     total = None if None in totals else sum(known for known in totals if known is not None)
     try:
-        context.checkpoint(Progress(sum(one.done for one in work), total, "windows"))
+        progress = Progress(sum(one.done for one in work), total, "windows")
+        context.checkpoint(progress, so_far={"platforms": _shown(work)})
     except (JobCancelled, JobInterrupted, Unavailable):
         return  # each platform's thread comes to a checkpoint of its own
 
@@ -213,16 +224,21 @@ def _plan(
 
 
 def _result(work: Sequence[_PlatformWork]) -> JobResult:
-    platforms = {
-        one.platform.value: {
-            "status": JobStatus.FAILED if one.failed else JobStatus.SUCCEEDED,
-            "accounts": [outcome.shown() for outcome in one.outcomes],
-        }
-        for one in work
-    }
     failed = [one for one in work if one.failed]
     errors = [outcome.error for one in failed for outcome in one.outcomes if outcome.error is not None]
     status = JobStatus.SUCCEEDED
     if failed:
         status = JobStatus.FAILED if len(failed) == len(work) else JobStatus.PARTIAL
-    return JobResult(status, {"platforms": platforms}, errors[0] if errors else None)
+    return JobResult(status, {"platforms": _shown(work)}, errors[0] if errors else None)
+
+
+def _shown(work: Sequence[_PlatformWork], unfinished: JobStatus = JobStatus.RUNNING) -> dict[str, object]:
+    """What became of each platform by now; ``unfinished`` is the status of those that were not through."""
+    return {
+        one.platform.value: {
+            "status": one.status(unfinished),
+            "windows": {"done": one.done, "total": one.total},
+            "accounts": [outcome.shown() for outcome in list(one.outcomes)],
+        }
+        for one in work
+    }

@@ -132,15 +132,22 @@ class JobContext:
         self._lease = LeaseState.CANCEL_REQUESTED if job.cancel_requested else LeaseState.HELD
         self._told_s = clock.monotonic_s()
         self._progress: Progress | None = None
+        self._so_far: Mapping[str, object] | None = None
         self._stopping = threading.Event()
 
-    def checkpoint(self, progress: Progress | None = None, state: Mapping[str, object] | None = None) -> None:
+    def checkpoint(
+        self,
+        progress: Progress | None = None,
+        state: Mapping[str, object] | None = None,
+        so_far: Mapping[str, object] | None = None,
+    ) -> None:
         """A place where the job may end. ``state`` is durable when this returns; progress is, within seconds.
 
+        ``so_far`` is shown as the job's result until it is finished, as late as progress.
         Raises ``JobCancelled``, ``JobInterrupted``, or ``Unavailable``: then the job is tried again from its state.
         """
         with self._lock:
-            self._progress = progress or self._progress
+            self._progress, self._so_far = progress or self._progress, so_far or self._so_far
         if state is not None or self._clock.monotonic_s() - self._told_s >= RENEW_EVERY_S:
             self.renew(state)
         if self._stopping.is_set() or self._lease is LeaseState.LOST:
@@ -158,7 +165,8 @@ class JobContext:
         """Keep the lease and tell the progress; the worker does it every few seconds, from another thread."""
         with self._lock:
             if self._lease is not LeaseState.LOST:
-                self._lease = self._store.renew_job(self.job.id, self._owner, LEASE_S, self._progress, state)
+                told = self._progress, state, self._so_far
+                self._lease = self._store.renew_job(self.job.id, self._owner, LEASE_S, *told)
                 self._told_s = self._clock.monotonic_s()
                 self.state = self.state if state is None else state
 
@@ -174,7 +182,7 @@ class JobContext:
         """Let another process resume the job at once. One that cannot be told waits for the lease's end."""
         with self._lock:
             if self._lease is not LeaseState.LOST:
-                self._store.renew_job(self.job.id, self._owner, 0.0, self._progress)
+                self._store.renew_job(self.job.id, self._owner, 0.0, self._progress, None, self._so_far)
                 self._lease = LeaseState.LOST
 
     def stop(self) -> None:

@@ -41,7 +41,9 @@ class JobOut(BaseModel):
     campaign_id: CountOrNull
     params: dict[str, Any] = Field(description="What was asked.")
     progress: JobProgress
-    result: dict[str, Any] | None = Field(description="The receipt, once it is finished.")
+    result: dict[str, Any] | None = Field(
+        description="The receipt once it is finished; of a running fetch, how far each platform is."
+    )
     error: JobProblem | None = Field(description="Why it failed.")
     created_by: CountOrNull = Field(description="The user who asked; null for the operator of the machine.")
     created_at: datetime

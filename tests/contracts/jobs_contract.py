@@ -189,6 +189,7 @@ class JobsContract:
         harness.clock.advance(LEASE_S - 1)
         progress, state = Progress(3, 9, "days"), {"at": "2026-10-03", "exact": Decimal("1.000001")}
         assert metadata.renew_job(job.id, "me", LEASE_S, progress, state) is LeaseState.HELD
+        assert metadata.renew_job(job.id, "me", LEASE_S, None, None, {"meta": "running"}) is LeaseState.HELD
         assert metadata.renew_job(job.id, "me", LEASE_S) is LeaseState.HELD
         harness.clock.advance(LEASE_S - 1)
         assert metadata.claim_job(KINDS, "you", LEASE_S) is None
@@ -197,9 +198,14 @@ class JobsContract:
         assert resumed is not None
         assert (resumed.id, resumed.state, resumed.progress, resumed.attempts) == (job.id, state, progress, 2)
         assert resumed.started_at == claimed.started_at
+        assert resumed.result == {"meta": "running"}
         assert metadata.renew_job(job.id, "me", LEASE_S, Progress(4, 9, "days"), {}) is LeaseState.LOST
         assert not metadata.finish_job(job.id, "me", JobStatus.FAILED, None, None)
         assert metadata.job(job.id) == resumed
+        assert metadata.finish_job(job.id, "you", JobStatus.CANCELLED, None, None)
+        ended = metadata.job(job.id)
+        assert ended is not None
+        assert ended.result is None
 
     def test_a_job_that_is_given_back_can_be_claimed_at_once(self, metadata: MetadataStore, organization: int) -> None:
         job = self.add(metadata, organization)

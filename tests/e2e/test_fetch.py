@@ -4,32 +4,27 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from campaignctl.adapters.clock import SystemClock
-from campaignctl.domain.jobs import JobKind
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformForbidden, PlatformThrottled
 from campaignctl.ports.accounts import AccountWatch
 from campaignctl.ports.ad_platforms import AccountAccess, ReportRequest
-from campaignctl.services.fetch_accounts import AccountFetcher
-from campaignctl.services.fetching import FetchHandler
 from tests.e2e.rest import Rest, User, fields, problem, rest_over
 from tests.fakes.ad_platform import FakePlatform, by_country, total
-from worker.jobs import JobMetrics, JobRunner
-from worker.lifecycle import build_worker
+from tests.support.fetch_jobs import LOOKBACK, fetching
+from worker.jobs import JobRunner
 from worker.scheduler import FetchScheduler, Schedule
 
 TODAY = datetime.now(UTC).date()
 FIRST, LAST = TODAY - timedelta(days=12), TODAY - timedelta(days=3)
 DAYS = {"start_date": FIRST.isoformat(), "end_date": LAST.isoformat()}
-LOOKBACK = {"meta": 28, "google": 30, "linkedin": 7, "tiktok": 7}
 
 
 class World:
@@ -104,34 +99,8 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
         yield opened
 
 
-def handler(world: World) -> FetchHandler:
-    app = world.rest.app
-    fetcher = AccountFetcher(
-        app.metadata,
-        app.analytics,
-        app.event_log,
-        app.positions,
-        world.clients,
-        app.accounts.access,
-        app.clock,
-        topic=app.settings.kafka.events_topic,
-        lookback_days=LOOKBACK,
-    )
-    return FetchHandler(app.metadata, fetcher, app.clock)
-
-
-@contextmanager
-def at_work(world: World) -> Iterator[JobRunner]:
-    """A worker and the jobs beside it."""
-    app = world.rest.app
-    registry = CollectorRegistry()
-    thread = build_worker(app, registry).run_in_thread()
-    jobs = JobRunner(app.metadata, {JobKind.FETCH: handler(world)}, app.clock, JobMetrics(registry)).start()
-    try:
-        yield jobs
-    finally:
-        jobs.stop(20)
-        assert thread.stop(20)
+def at_work(world: World) -> AbstractContextManager[JobRunner]:
+    return fetching(world.rest.app, world.clients)
 
 
 @pytest.fixture
@@ -152,6 +121,7 @@ def test_what_is_fetched_is_what_insights_say(world: World) -> None:
     assert job["progress"] == {"done": 4, "total": 4, "unit": "windows"}
     platforms = job["result"]["platforms"]
     assert {name: one["status"] for name, one in platforms.items()} == {"meta": "succeeded", "google": "succeeded"}
+    assert [one["windows"] for one in platforms.values()] == [{"done": 2, "total": 2}] * 2
     assert platforms["meta"]["accounts"][0] | {"account_id": ""} == {
         "account_id": "",
         "windows": 2,
@@ -273,7 +243,8 @@ def test_a_running_fetch_can_be_cancelled(world: World) -> None:
     job = world.admin.ask("POST", path, json=DAYS | {"platforms": ["meta"]}).json()
     assert reached.wait(60)
     world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel")
-    assert world.ended(job["job_id"])["status"] == "cancelled"
+    ended = world.ended(job["job_id"])
+    assert (ended["status"], ended["result"]["platforms"]["meta"]["status"]) == ("cancelled", "cancelled")
     problem(world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel"), 409)
 
 

@@ -28,17 +28,15 @@ from campaignctl.sandbox.natives import SandboxAccount, accounts
 from campaignctl.sandbox.server import Sandbox, base_urls
 from campaignctl.services.accounts import AccountService, SealedAnew
 from campaignctl.services.credentials import CredentialVault, UnreadableCredentials
-from campaignctl.services.fetch_accounts import AccountFetcher
-from campaignctl.services.fetching import FetchHandler
 from tests.e2e.rest import rest_over
 from tests.fakes.clock import ManualClock
+from tests.support.fetch_jobs import fetch_handler
 from tests.support.sandbox import FIRST_DAY, URL, SandboxTransport
 from tests.support.waiting import eventually
 from worker.jobs import JobMetrics, JobRunner
 from worker.lifecycle import build_worker
 
 OLD, NEW = "the old key " + "x1" * 20, "the new key " + "y2" * 20
-LOOKBACK = {"meta": 28, "google": 30, "linkedin": 7, "tiktok": 7}
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 5)
 _WITHIN_S = 300.0
 
@@ -82,18 +80,7 @@ class Process:
         )
         platforms = {Platform.LINKEDIN: self._client}
         self.accounts = AccountService(app.metadata, CredentialVault(ring), platforms, app.clock)
-        fetcher = AccountFetcher(
-            app.metadata,
-            app.analytics,
-            app.event_log,
-            app.positions,
-            platforms,
-            self.accounts.access,
-            app.clock,
-            topic=app.settings.kafka.events_topic,
-            lookback_days=LOOKBACK,
-        )
-        handlers = {JobKind.FETCH: FetchHandler(app.metadata, fetcher, app.clock)}
+        handlers = {JobKind.FETCH: fetch_handler(app, platforms, self.accounts.access)}
         self._jobs = JobRunner(app.metadata, handlers, app.clock, JobMetrics(CollectorRegistry()), per_kind=1).start()
 
     def _keep(self, access: AccountAccess, instead_of: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -92,6 +92,8 @@ class Stage:
     faults: Iterable[str] = ()
     limits: Limits = field(default_factory=Limits)
     seed: int = 7
+    between: Callable[[httpx2.BaseTransport], httpx2.BaseTransport] = lambda transport: transport
+    """Stands between clients and the sandbox."""
     kept: list[AccountAccess] = field(default_factory=list)
     """Credentials that were replaced."""
 
@@ -108,7 +110,7 @@ class Stage:
         self.account = next(one for one in accounts() if (one.platform, one.currency) == (self.platform, "USD"))
 
     def client(self) -> AdPlatform:
-        transport = SandboxTransport(self._app, self.clock)
+        transport = self.between(SandboxTransport(self._app, self.clock))
         around = Surroundings(
             clock=self.clock,
             dice=random.Random(7),

@@ -180,6 +180,27 @@ def test_the_end_of_a_fetch_is_the_exit_code(status: str, code: int) -> None:
     assert (ran, json.loads(requests[0].body), requests[1].path) == (code, {}, "/api/v1/jobs/7")
 
 
+def test_a_fetch_that_is_waited_for_tells_how_far_each_platform_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaignctl.cli.progress._EVERY_S", 0.0)
+    platforms = {
+        "meta": {"status": "running", "windows": {"done": 1, "total": 4}, "accounts": []},
+        "google": {"status": "failed", "windows": {"done": 1, "total": 2}, "accounts": []},
+        "tiktok": {"status": "running", "windows": {"done": 0, "total": None}, "accounts": []},
+    }
+    progress = {"done": 2, "total": None, "unit": "windows"}
+    running = JOB | {"status": "running", "progress": progress, "result": {"platforms": platforms}}
+    ended = JOB | {"status": "succeeded", "finished_at": "2026-11-02T09:00:05Z"}
+    looks = iter([JOB, running, ended])
+
+    def answer(request: Request) -> Answer:
+        return ok(JOB) if request.method == "POST" else ok(next(looks))
+
+    code, _ = asked("fetch", "--campaign", "42", "--wait", answer=answer)
+    assert (code, capsys.readouterr().err.splitlines()[0]) == (0, "job 7 (meta 1/4, google failed, tiktok 0/?): 2")
+
+
 CONVERSIONS = {
     "account_id": 3,
     "platform": "linkedin",

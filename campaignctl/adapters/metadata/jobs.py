@@ -78,6 +78,7 @@ class JobTables(Tables):
         lease_s: float,
         progress: Progress | None = None,
         state: Mapping[str, object] | None = None,
+        result: Mapping[str, object] | None = None,
         /,
     ) -> LeaseState:
         with self._database.writing() as tx:
@@ -90,6 +91,7 @@ class JobTables(Tables):
                 total=None if progress is None else progress.total,
                 unit=None if progress is None else progress.unit,
                 state=None if state is None else _text(state),
+                result=None if result is None else _text(result),
             )
         if row is None:
             return LeaseState.LOST

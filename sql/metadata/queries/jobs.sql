@@ -79,7 +79,8 @@ SET lease_until_us = :lease_until_us,
     done = COALESCE(CAST(:done AS BIGINT), done),
     total = COALESCE(CAST(:total AS BIGINT), total),
     unit = COALESCE(CAST(:unit AS TEXT), unit),
-    state = COALESCE(CAST(:state AS TEXT), state)
+    state = COALESCE(CAST(:state AS TEXT), state),
+    result = COALESCE(CAST(:result AS TEXT), result)
 WHERE id = :job_id AND owner = :owner AND status = 'running'
 RETURNING cancel_requested;
 
