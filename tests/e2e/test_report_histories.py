@@ -1,13 +1,14 @@
 """500 random histories of fetches through the real log and worker: what stood when, and what was restated."""
 
 import random
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.event_log.embedded import EmbeddedEventLog
 from campaignctl.ports.event_log import TopicSpec
-from campaignctl.services.restatements import Restatement, restatements
+from campaignctl.services.restatements import Cause, Restatement, restatements
 from campaignctl.services.schema import SchemaService
 from tests.contracts.reports_contract import as_model
 from tests.e2e.worker_history import LogClock
@@ -47,7 +48,7 @@ def test_what_stood_and_what_was_restated_is_what_the_model_says(tmp_path: Path)
     told: dict[int, list[Told]] = {}
     for one in told_in(stores.log, EVENTS):
         told.setdefault(one.account.organization_id, []).append(one)
-    compared = 0
+    compared: Counter[str] = Counter()
     for start in range(0, HISTORIES, TOGETHER):
         some = [(one, Reports(told.get(one.natives[0].organization_id, []))) for one in histories[start:][:TOGETHER]]
         natives = [(native, reports) for history, reports in some for native in history.natives]
@@ -71,11 +72,14 @@ def test_what_stood_and_what_was_restated_is_what_the_model_says(tmp_path: Path)
         restated = [_plain(one) for one in restatements(asked, analytics.history(asked, FIRST, LAST))]
         model = [one for history, reports in some for one in reports.restatements(history.natives, FIRST, LAST)]
         assert sorted(restated, key=repr) == sorted(model, key=repr)
-        compared += len(model)
-    assert compared > HISTORIES
+        compared += Counter(one.cause for one in model)
+    assert compared.total() > HISTORIES
+    assert min(compared[cause.value] for cause in Cause) > HISTORIES // 10
     analytics.close()
     stores.close()
 
 
 def _plain(one: Restatement) -> Restated:
-    return Restated(one.native, one.day, one.metric.value, one.old, one.new, one.fetched_us, one.landed_ms)
+    changed = one.metric.value, one.old, one.new
+    made_by = one.cause.value, one.old_definition, one.definition
+    return Restated(one.native, one.day, *changed, one.fetched_us, one.landed_ms, *made_by)

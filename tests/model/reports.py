@@ -37,6 +37,20 @@ class Restated:
     new: int | None
     fetched_us: int
     landed_ms: int
+    cause: str
+    """``platform``, ``definition`` or ``unclear``."""
+    old_definition: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Stood:
+    """What a day's total was, all of it; without a row all of it is nothing."""
+
+    figures: Figures = NOTHING
+    currency: str = ""
+    definition: str = ""
+    fetched_us: int = -1
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
@@ -96,7 +110,7 @@ class Reports:
         times = sorted({one.time_ms for one in self.told})
         for native in natives:
             for day in days_between(first, last):
-                before: tuple[Figures, str] | None = None
+                before: Stood | None = None
                 for time_ms in times:
                     after = self._figures(native, day, time_ms)
                     if before is not None and after is not None and before != after:
@@ -104,25 +118,27 @@ class Reports:
                     before = after
         return found
 
-    def _figures(self, native: NativeCampaign, day: date, as_of_ms: int) -> tuple[Figures, str] | None:
-        """The day's total and its currency; None where there is no report of the day."""
+    def _figures(self, native: NativeCampaign, day: date, as_of_ms: int) -> Stood | None:
+        """The day's total; None where there is no report of the day."""
         if not self.seen(native, as_of_ms) or self.covered_us(native, day, Breakdown.TOTAL, as_of_ms) < 0:
             return None
         total = self.rows(native, day, as_of_ms, by_country=False).get("")
-        return (NOTHING, "") if total is None else (total[0], total[1])
+        return Stood() if total is None else Stood(*total)
 
     def _changes(
-        self, native: NativeCampaign, day: date, before: tuple[Figures, str], after: tuple[Figures, str], time_ms: int
+        self, native: NativeCampaign, day: date, before: Stood, after: Stood, time_ms: int
     ) -> Iterator[Restated]:
         standing = self.standing(native, day, Breakdown.TOTAL, time_ms)
         assert standing is not None
         assert isinstance(standing.what, ReportSlice)
-        currencies = {before[1], after[1]} - {""}
+        currencies = {before.currency, after.currency} - {""}
         for n, metric in enumerate(METRICS):
-            old, new = before[0][n], after[0][n]
+            old, new = before.figures[n], after.figures[n]
             other_money = len(currencies) > 1 and metric in {"spend", "revenue"} and bool(old or new)
             if (old or 0) != (new or 0) or other_money:
-                yield Restated(native, day, metric, old, new, standing.what.fetched_at_us, time_ms)
+                fetched_us, cause = standing.what.fetched_at_us, _cause(native, metric, before, after)
+                definitions = before.definition, after.definition
+                yield Restated(native, day, metric, old, new, fetched_us, time_ms, cause, *definitions)
 
     def _coverage(self, native: NativeCampaign, as_of_ms: int | None) -> list[Coverage]:
         told = (one.what for one in self._until(as_of_ms) if one.is_about(native))
@@ -130,6 +146,14 @@ class Reports:
 
     def _until(self, as_of_ms: int | None) -> list[Told]:
         return [one for one in self.told if as_of_ms is None or one.time_ms <= as_of_ms]
+
+
+def _cause(native: NativeCampaign, metric: str, before: Stood, after: Stood) -> str:
+    """A definition can have changed only what it counts, and only where it and another have counted a row each."""
+    counted = {"conversions", "revenue"} if native.platform in ("meta", "google") else {"conversions"}
+    if "" in (before.definition, after.definition) or before.definition == after.definition or metric not in counted:
+        return "platform"
+    return "definition" if before.fetched_us == after.fetched_us else "unclear"
 
 
 def _stands_before(one: Told, other: Told) -> bool:

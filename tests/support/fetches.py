@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from msgspec.structs import replace
+
 from campaignctl.domain.campaigns import LinkLevel
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import (
@@ -25,6 +27,7 @@ from tests.model.reports import Told
 FIRST = date(2026, 10, 1)
 DAYS = 6
 START_US = 1_790_000_000_000_000
+_DEFINITIONS = ("d1", "d1", "d2")
 _NUMBERS = (0, 1, 7, 10**6, 10**15, -5, None)
 _COUNTRIES = ("IN", "US", "FR", "ZZ")
 
@@ -47,7 +50,7 @@ class FetchHistory:
             ReportedAccount(organization_id, platform, account_id, rng.choice(("USD", "EUR")), zone)
             for platform, account_id, zone in (
                 (Platform.META, "1", "Europe/Berlin"),
-                (Platform.META, "2", ""),
+                rng.choice(((Platform.META, "2", ""), (Platform.GOOGLE, "2", "America/New_York"))),
                 (Platform.LINKEDIN, "1", "UTC"),
             )[: rng.randint(1, 3)]
         ]
@@ -76,14 +79,19 @@ class FetchHistory:
             first = FIRST + timedelta(days=rng.randrange(DAYS))
             last = first if rng.random() < 0.4 else min(first + timedelta(days=rng.randrange(DAYS)), self.last)
             breakdown = rng.choice((Breakdown.TOTAL, Breakdown.TOTAL, Breakdown.COUNTRY))
+            definition = rng.choice(_DEFINITIONS)
             slices = [
-                ReportSlice(level, native, first + timedelta(days=n), breakdown, at_us, "d1", self._rows(breakdown))
+                ReportSlice(
+                    level, native, first + timedelta(days=n), breakdown, at_us, definition, self._rows(breakdown)
+                )
                 for native in wanted
                 for n in range((last - first).days + 1)
                 if rng.random() < 0.6
             ]
             covered = [Coverage(level, wanted[0] if alone else "", breakdown, first, last, at_us)]
             yield Fetch(account, tuple(slices), tuple(covered) if rng.random() < 0.85 else ())
+            if rng.random() < 0.3:
+                yield Fetch(account, tuple(map(self._derived_again, slices)), ())
 
     def _rows(self, breakdown: Breakdown) -> tuple[Figures, ...]:
         rng = self._rng
@@ -91,6 +99,15 @@ class FetchHistory:
         if rng.random() < 0.2:
             return ()
         return tuple(Figures(region, *(rng.choice(_NUMBERS) for _ in range(5))) for region in regions)
+
+    def _derived_again(self, one: ReportSlice) -> ReportSlice:
+        """The same answer of the platform's, counted by another definition of conversions."""
+        definition = next(name for name in _DEFINITIONS if name != one.definition)
+        rows = tuple(
+            replace(row, conversions_millionths=self._rng.choice(_NUMBERS), revenue_micros=self._rng.choice(_NUMBERS))
+            for row in one.rows
+        )
+        return replace(one, definition=definition, rows=rows)
 
     def _reordered(self, fetches: list[Fetch]) -> list[Fetch]:
         """Some come late, some come again."""
