@@ -90,6 +90,13 @@ BUGS = {
         "return cache_key(f'{query.granularity} {query.group_by} {asked[:0]}', [[scope.rates_version]])",
         "tests/unit/test_insights.py::test_no_organization_gets_the_answer_of_another",
     ),
+    "old_versions_kept": Bug(
+        "Versions of campaigns are kept for as long as somebody asks, whatever their age.",
+        "campaignctl/adapters/metadata/kept_facts.py",
+        "return entry.facts if self.now_s() - entry.as_of_s <= KEPT_S else None",
+        "return entry.facts",
+        "tests/unit/test_kept_facts.py::test_what_was_read_is_given_for_half_a_second_from_before_it_was_read",
+    ),
     "no_fencing": Bug(
         "A commit is written whoever owns the partition by now.",
         "sql/event_log/queries.sql",

@@ -57,9 +57,11 @@ class CampaignFactsStore(ErasureLookup, QuarantineLookup, Protocol):
         ...
 
     def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
-        """As ``campaign_facts`` of one, as of now, where it is known to the process without asking anybody; else None.
+        """As ``campaign_facts`` of one, where the process has them without asking anybody; else None.
 
-        Waits for nothing, so it may be called where nothing may block.
+        Those of now as far as this process wrote them, and those that others wrote half a second ago; never older than
+        any facts of the campaign that this store was asked for before. Waits for nothing, so it may be called where
+        nothing may block.
         """
         ...
 

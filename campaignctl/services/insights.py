@@ -108,9 +108,15 @@ class InsightService:
         asked = _asked(parameters, actor, campaign_id)
         question = _text_of(parameters) if campaign_id is not None else None
         try:
-            scope = self._scope(asked, actor)
+            tried = None
+            if campaign_id is not None and "after" not in parameters:  # who waited for something is told of it
+                tried = self._key_at_hand(question, actor, campaign_id)
+            hit = None if tried is None else self._cache.find(tried)
+            if hit is not None:
+                return self._answer(hit.value, hit.tier)
+            scope = self._scope(asked, actor)  # facts of now: nothing is computed from those at hand
             known = self._keys.find(question, scope.facts, self._clock.now())
-            hit = None if known is None else self._cache.find(known)
+            hit = None if known in (None, tried) else self._cache.find(known)
             if hit is not None:
                 return self._answer(hit.value, hit.tier)
             self._last.remember(asked, scope.facts)
@@ -133,10 +139,7 @@ class InsightService:
         Asks no store and waits for nothing: going to a thread for it costs more than the answer.
         """
         actor.require(Role.VIEWER)
-        facts = self._metadata.facts_at_hand(campaign_id)
-        if facts is None or not actor.sees(facts.organization_id):
-            return None
-        known = self._keys.find(_text_of(parameters), {campaign_id: facts}, self._clock.now())
+        known = self._key_at_hand(_text_of(parameters), actor, campaign_id)
         entry = None if known is None else self._cache.at_hand(known)
         return None if entry is None else self._answer(entry, "l1")
 
@@ -151,6 +154,12 @@ class InsightService:
     def forget_campaign(self, campaign_id: int) -> None:
         """Give no last answer about the campaign any more; it has been erased."""
         self._last.forget(campaign_id)
+
+    def _key_at_hand(self, question: "_Text | None", actor: Actor, campaign_id: int) -> str | None:
+        facts = self._metadata.facts_at_hand(campaign_id)
+        if facts is None or not actor.sees(facts.organization_id):
+            return None
+        return self._keys.find(question, {campaign_id: facts}, self._clock.now())
 
     def _query(self, parameters: Mapping[str, Sequence[str]], scope: Scope, *, several: bool) -> InsightQuery:
         return parse_query(

@@ -1,7 +1,8 @@
 """The metadata store on PostgreSQL 14 or newer, for any number of processes on any number of machines."""
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from campaignctl.adapters.metadata.database import from_us
 from campaignctl.adapters.metadata.erasures import ErasureTables
 from campaignctl.adapters.metadata.idempotency import IdempotencyTables
 from campaignctl.adapters.metadata.jobs import JobTables
+from campaignctl.adapters.metadata.kept_facts import KEPT_S, KeptFacts
 from campaignctl.adapters.metadata.letters import LetterTables
 from campaignctl.adapters.metadata.members import MemberTables
 from campaignctl.adapters.metadata.migrations import load_migrations, refuse_unknown_schema
@@ -22,10 +24,12 @@ from campaignctl.adapters.metadata.postgresql_server import ACQUIRE_S, ANSWER_S,
 from campaignctl.adapters.metadata.rates import RateTables
 from campaignctl.adapters.metadata.sessions import SessionTables
 from campaignctl.adapters.metadata.users import UserTables
+from campaignctl.domain.campaigns import Campaign, CampaignDraft
+from campaignctl.domain.jobs import Job
 from campaignctl.domain.rates import Rate
 from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
-from campaignctl.ports.metadata import CampaignFacts, LoginBucket, MetadataStore
+from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, LoginBucket, MetadataStore, NativeClaim, Refusal
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
 
 
@@ -82,6 +86,11 @@ class PostgreSQLMetadata(
             check=self._refuse_unknown_schema,
         )
         super().__init__(self._server, clock)
+        self._kept = KeptFacts(self._facts_again)
+
+    def close(self) -> None:
+        self._kept.close()
+        super().close()
 
     @property
     def name(self) -> str:
@@ -122,6 +131,36 @@ class PostgreSQLMetadata(
                 now_us=self._now_us(),
             )
 
+    # Facts are kept for half a second (``kept_facts``), and what this process writes of them is seen by it at once
+
+    def campaign_facts(self, campaign_ids: Collection[int], /) -> dict[int, CampaignFacts]:
+        began_s = self._kept.now_s()
+        facts = super().campaign_facts(campaign_ids)
+        self._kept.note(began_s, facts, campaign_ids)
+        return facts
+
+    def facts_of_chosen(self, wanted: CampaignFilter, /) -> dict[int, CampaignFacts]:
+        began_s = self._kept.now_s()
+        facts = super().facts_of_chosen(wanted)
+        self._kept.note(began_s, facts)
+        return facts
+
+    def facts_at_hand(self, campaign_id: int, /) -> CampaignFacts | None:
+        return self._kept.find(campaign_id)
+
+    def replace_campaign(
+        self, campaign_id: int, draft: CampaignDraft, expected_version: int | None, /
+    ) -> Campaign | NativeClaim | Refusal:
+        with self._changing_facts():
+            return super().replace_campaign(campaign_id, draft, expected_version)
+
+    def erase_campaign(self, campaign_id: int, erased_by: int | None, /) -> Job | None:
+        with self._changing_facts():
+            job = super().erase_campaign(campaign_id, erased_by)
+        if job is not None:
+            time.sleep(KEPT_S)  # no process has facts from before it any more: from our answer on nothing answers it
+        return job
+
     # Where the shared methods would wait in a circle, or for the server once for each of thousands of values
 
     def take_login_attempt(self, attempt: str, buckets: Sequence[LoginBucket], window_s: float, /) -> float:
@@ -141,12 +180,12 @@ class PostgreSQLMetadata(
         return {id_: fact for id_, fact in facts.items() if id_ not in unmarked} | marked
 
     def bump_data_versions(self, campaign_ids: Collection[int], /) -> None:
-        with self._server.writing() as tx:
+        with self._changing_facts(), self._server.writing() as tx:
             tx.run_over("bump_all_data_versions", campaign_ids=ids_among(campaign_ids))
 
     def put_rates(self, organization_id: int, rates: Sequence[Rate], /) -> None:
         newest = {(rate.base, rate.currency, rate.day.isoformat()): f"{rate.rate:f}" for rate in rates}
-        with self._server.writing() as tx:
+        with self._changing_facts(), self._server.writing() as tx:
             if not tx.run("raise_rates_version", organization_id=organization_id):
                 raise NotFound(f"there is no organization {organization_id}")
             tx.run_over(
@@ -157,6 +196,17 @@ class PostgreSQLMetadata(
                 days=[day for _, _, day in newest],
                 rates=list(newest.values()),
             )
+
+    def _facts_again(self, campaign_ids: Collection[int]) -> Mapping[int, CampaignFacts]:
+        return facts_of(self._server.ask("fetch_facts_of_campaigns", campaign_ids=ids_among(campaign_ids)))[0]
+
+    @contextmanager
+    def _changing_facts(self) -> Iterator[None]:
+        """Around what may change facts, also where it is not known whether it did."""
+        try:
+            yield
+        finally:
+            self._kept.forget()
 
     def _refuse_unknown_schema(self) -> None:
         refuse_unknown_schema(self.migrations(), self.applied())

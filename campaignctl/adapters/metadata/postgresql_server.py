@@ -160,7 +160,7 @@ class PostgreSQLServer:
         with self._transaction(_READ) as tx:
             yield tx
 
-    def ask(self, statement: str, /, **parameters: Value) -> list[Row]:
+    def ask(self, statement: str, /, **parameters: Value | Sequence[Value]) -> list[Row]:
         self._check_once()
         text = postgresql_statements()[statement]  # without BEGIN it is a transaction by itself, with a view of its own
         connection, rows = self._first(lambda one: one.execute(text, parameters).fetchall(), self._answer_s)
