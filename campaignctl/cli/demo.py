@@ -66,6 +66,7 @@ def _show_restated(played: "Demo", out: "Output") -> None:
 
 def _tell_verdict(played: "Demo", out: "Output") -> bool:
     """Compare everything with the truth and say so; answers whether all agrees."""
+    out.note("comparing every sum with the truth ...")
     found = played.verdict()
     refused, expected = played.refused(), played.expected_refused()
     out.text("")

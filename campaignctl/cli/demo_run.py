@@ -180,6 +180,7 @@ def running_demo(seed: int, days: int, out: "Output", *, quiet: bool) -> Iterato
                 sent.advance(len(piece))
             demo.settle()
         out.note(f"{len(played.records):,} records sent and counted in {time.monotonic() - started:.1f} s")
+        out.note("fetching reports, and again as days pass on the platforms ...")
         started = time.monotonic()
         platforms.connect(api)
         platforms.fetch(api)

@@ -114,7 +114,7 @@ class Dashboard(App[None]):
         if isinstance(self.screen, PolledScreen):
             command = self.session.command(self.screen.command_line())
             self.copy_to_clipboard(command)
-            self.notify(command, title="Copied", timeout=3, markup=False)
+            self.notify(command, title="Copied", timeout=8, markup=False)
 
     def action_next_theme(self) -> None:
         at = THEMES.index(self.theme) if self.theme in THEMES else -1

@@ -28,6 +28,7 @@ Question = TypeVar("Question")
 Reading = TypeVar("Reading")
 _NARROW_COLUMNS = 100
 _SHORT_ROWS = 34
+_BLINK_S = 0.4
 
 
 class PolledScreen(Screen[None], Generic[Question, Reading]):
@@ -71,6 +72,9 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         super().__init__()
         self.session = session
         self.reading: Reading | None = None
+        self._answers: Question | None = None
+        """What the reading on the screen answers."""
+        self._behind_since_s: float | None = None
         self._link = Link()
         self._polling = False
         self._next_poll_s = 0.0
@@ -171,6 +175,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
             self.poll_soon()
             return
         self.reading = message.reading
+        self._answers = self.question()
         self.repaint()
 
     def on_polled_screen_failed(self, message: Failed) -> None:
@@ -186,10 +191,22 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self._link = self._link.at_once()
         self._tick()
 
+    def _is_behind(self) -> bool:
+        """Whether what is on the screen has answered another question than is asked now for longer than a blink."""
+        if self.reading is None or self._answers == self.question():
+            self._behind_since_s = None
+            return False
+        now_s = self.session.monotonic_s()
+        if self._behind_since_s is None:
+            self._behind_since_s = now_s
+        return now_s - self._behind_since_s >= _BLINK_S
+
     def _show_state(self) -> None:
         self.set_class(self._link.failures > 0, "failing")
+        behind = self._is_behind()
+        self.set_class(behind, "behind")
         for line in self.query(ConnectionLine):  # none while the screen is being taken down
-            line.show(self._link, self.session, self.interval_s, self.look)
+            line.show(self._link, self.session, self.interval_s, self.look, behind=behind)
         for where in self.query(Where):
             where.show(self.session, self.look)
         for command in self.query(CommandLine):

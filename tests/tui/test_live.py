@@ -219,3 +219,27 @@ def test_the_view_names_the_command_that_shows_the_same() -> None:
     view = View(campaign_id=4, granularity="weekly", group_by="region", compare="")
     assert view.command_line() == "campaignctl insights --campaign 4 --granularity weekly --group-by region"
     assert replace(view, sort="roas", order="asc").command_line().endswith("--sort roas --order asc")
+
+
+async def test_numbers_of_another_question_say_so_until_its_answer_is_there() -> None:
+    api = FakeApi()
+    app = dashboard(api)
+    async with app.run_test(size=(140, 44)) as pilot:
+        await until(app, pilot, "LIVE", "12.3k")
+        api.gate.clear()
+        await pilot.press("g")
+        assert "12.3k" in await until(app, pilot, "weekly", "reading what was asked ...", "STALE")
+        api.gate.set()
+        await until(app, pilot, "LIVE")
+        while "reading what was asked" in text_of(app):
+            await pilot.pause(0.05)
+
+
+async def test_axes_wait_for_a_line() -> None:
+    api = FakeApi()
+    api.gate.clear()
+    app = dashboard(api)
+    async with app.run_test(size=(140, 44)) as pilot:
+        assert "┫" not in await until(app, pilot, "CONNECTING")
+        api.gate.set()
+        await until(app, pilot, "LIVE", "┫")

@@ -22,9 +22,12 @@ _MEANINGS = {
 
 
 class ConnectionLine(Static):
-    """``LIVE  as of 12:00:05 (2 s)``: never claims more than the last reading shows."""
+    """``LIVE  as of 12:00:05 (2 s)``: never claims more than the last reading shows.
 
-    def show(self, link: Link, session: Session, interval_s: float, look: Look) -> None:
+    ``behind``: the reading on the screen is none of what was asked last.
+    """
+
+    def show(self, link: Link, session: Session, interval_s: float, look: Look, *, behind: bool = False) -> None:
         now_s = session.monotonic_s()
         state = link.state(now_s, interval_s)
         label = f" {state.value} "
@@ -38,6 +41,8 @@ class ConnectionLine(Static):
             taken_at = session.now().timestamp() - (now_s - link.read_at_s)
             clock = datetime.fromtimestamp(taken_at).astimezone()
             text.append(f"  as of {clock:%H:%M:%S} ({link.age_s(now_s)} s)")
+        if behind and not link.failures:
+            text.append("  space asks what was chosen" if link.paused else "  reading what was asked ...", look.warn)
         if link.failures:
             text.append(f"  {one_line(link.reason)}", look.bad)
             if link.hint and state is Connection.SIGNED_OUT:

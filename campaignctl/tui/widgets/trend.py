@@ -55,6 +55,7 @@ class Trend(Vertical):
         yield Static(id="trend-title")
         plot = _Plot(id="trend-plot", allow_pan_and_zoom=False)
         plot.can_focus = False
+        plot.visible = False  # axes without a line say nothing
         yield plot
 
     def show(self, body: Mapping[str, Any], view: View, look: Look) -> None:
@@ -66,8 +67,8 @@ class Trend(Vertical):
         self._title(points, comparison if before else {}, view, look)
         plot = self.query_one(PlotWidget)
         plot.clear()
+        plot.visible = len(points) > 1
         if len(points) < 2:
-            plot.refresh()
             return
         days, values = [p[0] for p in points], [p[1] for p in points]
         over = len(points)
