@@ -145,10 +145,12 @@ def _use(handler: logging.Handler, level: str, style: str) -> None:
         old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for chatty in ("httpx2", "httpcore2", "asyncio", "urllib3"):
+    for chatty in ("httpx2", "httpcore2", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
-    # The driver warns of each statement that failed, with its text; the adapter's error says it to whoever asked.
-    logging.getLogger("clickhouse_connect").setLevel(max(logging.ERROR, root.level))
+    # ClickHouse's driver warns of each statement that failed, with its text, and what it stands on of each answer that
+    # was cut off, with a traceback; the adapter's error says it to whoever asked.
+    for driver in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(driver).setLevel(max(logging.ERROR, root.level))
 
 
 def write_traceback(path: Path, error: BaseException, context: Iterable[str] = ()) -> bool:
