@@ -307,3 +307,5 @@ def test_every_interleaving_ends_as_the_reference_says(machine: type[Machine]) -
             suppress_health_check=list(HealthCheck),
         ),
     )
+    if machine.world is not None:
+        assert machine.world.verify() == []

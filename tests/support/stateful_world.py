@@ -219,7 +219,7 @@ class World:
                 found += piece.findings
                 start = piece.next_offset
         for campaign, rows in plan.raw_rows.items():
-            found += verification.check_campaign(campaign, None, rows)
+            found += self._app.row_verification.check_campaign(campaign, None, rows)
         return [one.message for one in found]
 
     def _done(self, method: str, path: str, body: Json | None) -> Json:
