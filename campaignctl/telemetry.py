@@ -145,11 +145,11 @@ def _use(handler: logging.Handler, level: str, style: str) -> None:
         old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for chatty in ("httpx2", "httpcore2", "asyncio"):
+    for chatty in ("httpx2", "httpcore2", "asyncio", "urllib3"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     # ClickHouse's driver warns of each statement that failed, with its text, and what it stands on of each answer that
-    # was cut off, with a traceback; the adapter's error says it to whoever asked.
-    for driver in ("clickhouse_connect", "urllib3"):
+    # was cut off, with a traceback; the adapter's error says it to whoever asked. (It sets urllib3's own level itself.)
+    for driver in ("clickhouse_connect", "urllib3.connection"):
         logging.getLogger(driver).setLevel(max(logging.ERROR, root.level))
 
 

@@ -66,6 +66,8 @@ def verify(
             mended |= {"found": dict(first.counts)}
     body = {"checked": found.checked, "found": dict(found.counts), "findings": found.shown, "repair": mended}
     invocation.out().answer(json.dumps(body).encode(), _table, items="findings")
+    if mended is not None:
+        invocation.out().note(_repaired(mended))
     if found.counts.total() > len(found.shown):
         invocation.out().note(f"note: the first {len(found.shown):,} of {found.counts.total():,} findings are listed")
     if found.counts:
@@ -212,6 +214,14 @@ class _Verifier:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _repaired(mended: dict[str, Any]) -> str:
+    """For the person: the list is of what is still wrong."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(mended["found"].items()))
+    done = f"{mended['filled']:,} records counted again, {mended['removed']:,} rows removed"
+    jobs = f", jobs {', '.join(map(str, mended['jobs']))}" if mended["jobs"] else ""
+    return f"note: found {kinds}; {done}{jobs}"
 
 
 def _table(body: Any) -> "Table":

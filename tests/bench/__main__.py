@@ -41,7 +41,18 @@ def main() -> int:
     )
     parser.add_argument(
         "--only",
-        choices=("ingest", "latency", "memory", "campaigns", "reports", "fetching", "scale", "servers", "disk"),
+        choices=(
+            "ingest",
+            "latency",
+            "memory",
+            "campaigns",
+            "reports",
+            "fetching",
+            "scale",
+            "servers",
+            "disk",
+            "protocol",
+        ),
         help="one part alone",
     )
     chosen = parser.parse_args()
@@ -71,6 +82,10 @@ def main() -> int:
             from tests.bench.disk import measure as measure_disk  # the same
 
             measure_disk(directory, chosen.events)
+        if chosen.only == "protocol":
+            from tests.bench.protocol import compare as compare_protocol  # switches things off
+
+            compare_protocol(directory, chosen.events, chosen.rounds)
     return 0
 
 

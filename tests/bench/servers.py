@@ -11,6 +11,7 @@ The servers are those that ``CA_TEST_`` variables name. CPU is read from /proc, 
 
 import statistics
 import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -120,7 +121,7 @@ def compare(directory: Path, events: int, rounds: int) -> None:
     with full_log(directory, file) as places:
         for turn in range(rounds):
             for name, run in _variants(directory, events).items():
-                results[name].append(_in_own_tables(places, turn, run))
+                results[name].append(in_own_tables(places, turn, run))
     _print(results, events, rounds)
 
 
@@ -132,7 +133,7 @@ def _variants(directory: Path, events: int) -> dict[str, Callable[[dict[str, str
     }
 
 
-def _in_own_tables(places: dict[str, str], turn: int, run: Callable[[dict[str, str]], Taken]) -> Taken:
+def in_own_tables(places: dict[str, str], turn: int, run: Callable[[dict[str, str]], Taken]) -> Taken:
     """Run a variant in a database and a group that nobody had before."""
     mark = f"{turn}_{time.monotonic_ns()}"
     database = f"{places['CA_CLICKHOUSE_DATABASE']}_{mark}"
@@ -144,10 +145,10 @@ def _in_own_tables(places: dict[str, str], turn: int, run: Callable[[dict[str, s
             client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
-def by_workers(directory: Path, places: dict[str, str], count: int) -> Taken:
-    """From the moment at which the processes are up."""
-    program = Program(directory / "home", places)
-    program.run("init-schema")
+def by_workers(directory: Path, places: dict[str, str], count: int, module: str = "campaignctl") -> Taken:
+    """From the moment at which the processes are up; ``module`` is what runs as the program."""
+    program = Program(directory / "home", places, (sys.executable, "-m", module))
+    Program(directory / "home", places).run("init-schema")
     with ExitStack() as stack:
         workers = [stack.enter_context(_working(program, number)) for number in range(count)]
         _wait(lambda: all("counting the events" in _log(program, n).read_text(errors="replace") for n in range(count)))

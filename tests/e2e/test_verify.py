@@ -26,8 +26,9 @@ def _operator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Verified:
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, code: int, text: str, told: str) -> None:
         self.code = code
+        self.told = told
         self.body: dict[str, Any] = json.loads(text)
 
     @property
@@ -39,7 +40,8 @@ class Verified:
 def verify(url: str, capsys: pytest.CaptureFixture[str]) -> Any:
     def call(*flags: str) -> Verified:
         code = run(["--api", url, "verify", "-o", "json", *flags])
-        return Verified(code, capsys.readouterr().out)
+        said = capsys.readouterr()
+        return Verified(code, said.out, said.err)
 
     return call
 
@@ -87,6 +89,7 @@ def test_holes_are_named_and_counted_again(rest: Rest, verify: Any) -> None:
     mended = verify("--campaign", str(campaign_id), "--repair")
     assert (mended.code, mended.found) == (0, [])
     assert mended.body["repair"]["filled"] == 2
+    assert "found drift 2, hole 2; 2 records counted again, 0 rows removed" in mended.told
     assert verify().code == 0
     assert clicks(user, campaign_id) == clicks(user, campaign_id, group_by="device") == 90
 
