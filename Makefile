@@ -83,13 +83,14 @@ on-servers:
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
 
-# The full forms, up to an hour; short ones are among the tests above. A few kills: ARGS="--kills 1 --step in_insert"
-chaos: $(READY)  ## kill workers at every step of a batch, 20 times each, on embedded stores and on servers
+# The full forms, two hours or so; short ones are among the tests above. A few kills: ARGS="--kills 1 --step in_insert"
+chaos: $(READY)  ## kill, freeze, cut and move workers and servers under load, on embedded stores and on servers
 	@$(BIN)/python -m tests.chaos.failpoints --log embedded $(ARGS)
 	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory chaos-on-servers
 
 chaos-on-servers:
 	@$(BIN)/python -m tests.chaos.failpoints --log kafka --at-once 4 $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m tests.chaos.workers)
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)
