@@ -111,13 +111,13 @@ def checked(caller: Caller, call: Call, read: Callable[_P, _T], *args: _P.args, 
 
 
 def rows_again(
-    access: AccountAccess, raws: Iterable[bytes], rows_of: Callable[[Any], Sequence[KeyedRow]]
+    access: AccountAccess, raws: Iterable[bytes], rows_of: Callable[[bytes], Sequence[KeyedRow]]
 ) -> Iterator[Sequence[ReportRow]]:
-    """``AdPlatform.read`` for a platform whose kept answers are JSON documents."""
+    """``AdPlatform.read``, with ``rows_of`` for a single answer."""
     seen = SeenRows(access.platform)
     for raw in raws:
         try:
-            yield seen.fresh(rows_of(parse_json(raw)))
+            yield seen.fresh(rows_of(raw))
         except (Unexpected, Lost) as error:
             raise failed(PlatformAnswerInvalid, access, f"a kept answer cannot be read again: {error}") from None
 

@@ -146,7 +146,7 @@ class GoogleAds:
         self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /
     ) -> Iterator[Sequence[ReportRow]]:
         definition = self._definitions.of(access)
-        return rows_again(access, raws, lambda payload: _kept_rows(payload, window, definition))
+        return rows_again(access, raws, lambda raw: _kept_rows(answers.parse_json(raw), window, definition))
 
     def account_facts(self, access: AccountAccess, /) -> AccountFacts:
         call = self._call(access, "the account", "search", _ACCOUNT)

@@ -138,7 +138,7 @@ class LinkedInAds:
         self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /
     ) -> Iterator[Sequence[ReportRow]]:
         definition = self._definitions.of(access)
-        return rows_again(access, raws, lambda payload: kept_rows(payload, window, definition))
+        return rows_again(access, raws, lambda raw: kept_rows(answers.parse_json(raw), window, definition))
 
     def account_facts(self, access: AccountAccess, /) -> AccountFacts:
         facts = self._calls.account(access)

@@ -39,6 +39,7 @@ from campaignctl.adapters.ad_platforms.meta_errors import (
     pause_if_nearly_used_up,
     reaction,
 )
+from campaignctl.adapters.ad_platforms.meta_rows import Page, page_of, plain_page_of
 from campaignctl.adapters.ad_platforms.windows import (
     Chunk,
     KeyedRow,
@@ -81,16 +82,6 @@ _START_WITHIN_S, _FINISH_WITHIN_S = 300.0, 1_800.0
 _FIRST_POLL_S, _LONGEST_POLL_S = 1.0, 60.0
 _LONGEST_PLACE = 4_096
 _FIELDS = "account_id,account_currency,campaign_id,impressions,clicks,spend,actions,action_values"
-_BASICS = frozenset({"impressions", "clicks", "spend"})
-_FIGURES = answers.Figures(
-    numbers=_BASICS,
-    lists=frozenset({"actions", "action_values"}),
-    beside=frozenset(
-        {"account_id", "account_currency", "account_name", "campaign_id", "campaign_name", "country", "date_start",
-         "date_stop"}
-    ),
-    common=_BASICS,
-)  # fmt: skip
 _SECRETS_IN_QUERIES = frozenset({"access_token", "appsecret_proof"})
 _STATUSES = (
     "ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "PENDING_REVIEW", "DISAPPROVED", "PREAPPROVED", "PENDING_BILLING_INFO",
@@ -141,12 +132,17 @@ class MetaAds:
         self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /
     ) -> Iterator[Sequence[ReportRow]]:
         definition = self._definitions.of(access)
-        return rows_again(access, raws, lambda payload: _rows(payload, window, definition))
+
+        def rows_of(raw: bytes) -> Sequence[KeyedRow]:
+            page = plain_page_of(raw, window, definition) or page_of(answers.parse_json(raw), window, definition)
+            return page.rows
+
+        return rows_again(access, raws, rows_of)
 
     def account_facts(self, access: AccountAccess, /) -> AccountFacts:
         fields = {"fields": "account_id,name,currency,timezone_name"}
         call = self._call(access, "the account", self._account_path(access), fields)
-        payload, _ = self._fetch(call)
+        payload = self._fetch(call)
         facts = checked(self._caller, call, answers.an_object, payload, "the account")
         return AccountFacts(
             name=answers.a_text(facts.get("name")),
@@ -165,9 +161,9 @@ class MetaAds:
         place, places = "", set[str]()
         while True:
             call = self._call(access, "the list of campaigns", f"{self._account_path(access)}/campaigns", params, place)
-            payload, _ = self._fetch(call)
+            payload = self._fetch(call)
             yield from checked(self._caller, call, _campaigns, payload)
-            place = checked(self._caller, call, self._next_place, payload, params)
+            place = checked(self._caller, call, self._next_place, payload.get("paging"), params)
             if not place:
                 return
             if place in places:
@@ -187,13 +183,22 @@ class MetaAds:
             params = _params(window, part)
             path = f"{self._account_path(access)}/insights"
             call = self._call(access, "the report", path, params, place, shrinkable=True)
-        payload, body = self._fetch(call, run=bool(run), resumed=bool(part.cursor))
-        rows = checked(self._caller, call, _rows, payload, window, definition)
-        place = checked(self._caller, call, self._next_place, payload, params)
+
+        def judge(answer: Answer) -> tuple[Page | Mapping[str, Any], bytes] | Retry | Hold:
+            plain = plain_page_of(answer.body, window, definition) if answer.ok else None
+            if plain is not None:
+                self._pause_if_nearly_used_up(call, answer)
+                return plain, answer.body
+            payload = self._judged(call, answer, run=bool(run), resumed=bool(part.cursor))
+            return payload if isinstance(payload, Retry | Hold) else (payload, answer.body)
+
+        told, body = self._caller.fetch(call, judge)
+        page = told if isinstance(told, Page) else checked(self._caller, call, page_of, told, window, definition)
+        place = checked(self._caller, call, self._next_place, page.paging, params)
         cursor = f"{run}|{place}" if run else place
         then = msgspec.structs.replace(part, cursor=cursor) if place else None
         raw = answers.scrubbed(body, secrets_of(access))
-        return Chunk(rows, raw, then, self._clock.now())
+        return Chunk(page.rows, raw, then, self._clock.now())
 
     def _split(self, access: AccountAccess, part: Part, reason: TooMuch) -> Sequence[Part] | None:
         """Smaller pages, then a report run, then fewer days, then fewer campaigns."""
@@ -209,13 +214,12 @@ class MetaAds:
             return [change(part, native_ids=tuple(ids[at : at + _IDS_PER_PART]), cursor="") for at in starts]
         return halves(part)
 
-    def _next_place(self, payload: Mapping[str, Any], params: Mapping[str, str]) -> str:
+    def _next_place(self, paging: object, params: Mapping[str, str]) -> str:
         """What the next page's address has beyond our own parameters; "" on the last page.
 
         The last page has a cursor too, so it is the address that counts. It has to be on the configured host, though
         nothing but its parameters is used.
         """
-        paging = payload.get("paging")
         following = answers.an_object(paging, "paging").get("next") if paging is not None else None
         if following is None:
             return ""
@@ -246,7 +250,7 @@ class MetaAds:
         form = urlencode(_params(window, part)).encode()
         headers = {**call.headers, "Content-Type": "application/x-www-form-urlencoded"}
         call = replace(call, method="POST", headers=headers, body=form)
-        payload, _ = self._fetch(call)
+        payload = self._fetch(call)
         return checked(self._caller, call, answers.an_id, payload.get("report_run_id"), "report_run_id")
 
     def _finishes(self, access: AccountAccess, run: str) -> bool:
@@ -255,7 +259,7 @@ class MetaAds:
         began_s = self._clock.monotonic_s()
         wait_s = _FIRST_POLL_S
         while True:
-            payload, _ = self._fetch(call, run=True)
+            payload = self._fetch(call, run=True)
             status = checked(self._caller, call, _status, payload)
             elapsed_s = self._clock.monotonic_s() - began_s
             if status == "Job Completed":
@@ -298,23 +302,27 @@ class MetaAds:
             shrinkable=shrinkable,
         )
 
-    def _fetch(self, call: Call, *, run: bool = False, resumed: bool = False) -> tuple[Mapping[str, Any], bytes]:
-        """The payload and the body it came in. ``Lost`` where a resumed place is not known any more."""
+    def _fetch(self, call: Call, *, run: bool = False) -> Mapping[str, Any]:
+        return self._caller.fetch(call, lambda answer: self._judged(call, answer, run=run))
 
-        def judge(answer: Answer) -> tuple[Mapping[str, Any], bytes] | Retry | Hold:
-            account, app = call.keys
-            pause_if_nearly_used_up(self._caller.gate, account, app, answer.headers)
-            payload = json_of(answer)
-            if isinstance(payload, Retry):
-                return payload if answer.ok else reaction(self._caller, call, answer, None, run=run)
-            error = error_in(payload)
-            if answer.ok and error is None:
-                return checked(self._caller, call, answers.an_object, payload, "the top"), answer.body
-            if resumed and error is not None and is_place_lost(error):
-                raise Lost("the platform no longer knows the place")
-            return reaction(self._caller, call, answer, error, run=run)
+    def _judged(
+        self, call: Call, answer: Answer, *, run: bool, resumed: bool = False
+    ) -> Mapping[str, Any] | Retry | Hold:
+        """The payload. ``Lost`` where a resumed place is not known any more."""
+        self._pause_if_nearly_used_up(call, answer)
+        payload = json_of(answer)
+        if isinstance(payload, Retry):
+            return payload if answer.ok else reaction(self._caller, call, answer, None, run=run)
+        error = error_in(payload)
+        if answer.ok and error is None:
+            return checked(self._caller, call, answers.an_object, payload, "the top")
+        if resumed and error is not None and is_place_lost(error):
+            raise Lost("the platform no longer knows the place")
+        return reaction(self._caller, call, answer, error, run=run)
 
-        return self._caller.fetch(call, judge)
+    def _pause_if_nearly_used_up(self, call: Call, answer: Answer) -> None:
+        account, app = call.keys
+        pause_if_nearly_used_up(self._caller.gate, account, app, answer.headers)
 
 
 def _params(window: ReportRequest, part: Part) -> dict[str, str]:
@@ -332,56 +340,6 @@ def _params(window: ReportRequest, part: Part) -> dict[str, str]:
     if window.breakdown is Breakdown.COUNTRY:
         params["breakdowns"] = _json(["country"])
     return params
-
-
-def _rows(payload: Mapping[str, Any], window: ReportRequest, definition: Definition) -> list[KeyedRow]:
-    by_country = window.breakdown is Breakdown.COUNTRY
-    counted = frozenset(definition.actions)
-    found = answers.objects(answers.an_object(payload, "the top").get("data"), "data")
-    _FIGURES.check(Platform.META, found)
-    return [_row(entry, counted, by_country=by_country) for entry in found]
-
-
-def _row(entry: Mapping[str, Any], counted: frozenset[str], *, by_country: bool) -> KeyedRow:
-    get = entry.get
-    impressions, clicks, spend = get("impressions"), get("clicks"), get("spend")
-    if impressions is clicks is spend is None and not entry.keys() & _BASICS:
-        raise answers.Unexpected("without any figure in a row")  # one alone may be left out, and means 0
-    told = region = ""
-    if by_country:
-        if "country" not in entry:
-            raise answers.Unexpected("without the country of a row")
-        told, region = str(entry["country"]), answers.country(entry["country"])
-    native_id = answers.an_id(get("campaign_id"), "campaign_id")
-    day = answers.a_day(get("date_start"), "date_start")
-    row = ReportRow(
-        native_id,
-        day,
-        region,
-        answers.count(impressions, "impressions"),
-        answers.count(clicks, "clicks"),
-        _sum_of(get("actions"), counted, "actions"),
-        answers.millionths(spend, "spend"),
-        _sum_of(get("action_values"), counted, "action_values"),
-    )
-    return KeyedRow((native_id, day, told), row)
-
-
-def _sum_of(found: object, counted: frozenset[str], where: str) -> int:
-    """The values of the actions that count, in millionths. The list is absent where there are none."""
-    if found is None:
-        return 0
-    millionths = 0
-    for one in answers.a_list(found, where):
-        # What an action is, and how often it was, is said of each that is told: absent is not 0 here.
-        if type(one) is not dict or "action_type" not in one:
-            raise answers.Unexpected(f"without action_type at {where}")
-        name = one["action_type"]
-        if type(name) is str and name in counted:
-            if "value" not in one:
-                raise answers.Unexpected(f"without value at {where}")
-            millionths += answers.millionths(one["value"], where)
-    return millionths
 
 
 def _campaigns(payload: Mapping[str, Any]) -> list[NativeCampaignFacts]:

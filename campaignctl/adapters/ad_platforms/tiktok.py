@@ -111,7 +111,7 @@ class TikTokAds:
         self, access: AccountAccess, window: ReportRequest, raws: Iterable[bytes], /
     ) -> Iterator[Sequence[ReportRow]]:
         definition = self._definitions.of(access)
-        return rows_again(access, raws, lambda payload: _rows(_data(payload), window, definition))
+        return rows_again(access, raws, lambda raw: _rows(_data(answers.parse_json(raw)), window, definition))
 
     def account_facts(self, access: AccountAccess, /) -> AccountFacts:
         params = {"advertiser_ids": _json([account_of(access)])}

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaignctl.adapters.ad_platforms import answers
+from campaignctl.adapters.ad_platforms.definitions import META
 from campaignctl.adapters.ad_platforms.http import HttpLimits
 from campaignctl.adapters.ad_platforms.meta import MetaAds
+from campaignctl.adapters.ad_platforms.meta_rows import page_of, plain_page_of
 from campaignctl.domain.reports import Breakdown
 from campaignctl.errors import (
     ConfigurationError,
@@ -723,3 +726,96 @@ def test_only_declared_errors_come_out(payload: object, status: int) -> None:
         except PlatformError:
             continue
         assert all(isinstance(one.spend_micros, int) for one in rows)
+
+
+# What is read straight into its types, and what is read entry by entry, is the same.
+
+_TEXTS = st.sampled_from(
+    ["0", "1", "31", "48.2", "12.0", "00", "1e3", "-1", "-0.0000001", "", "x", "999999999999", "٣"]
+)
+_VALUES = st.one_of(_TEXTS, _TEXTS, _TEXTS, st.none(), st.integers(-1, 5), st.just(1.5), st.booleans(), st.just([]))
+_NAMES = st.sampled_from(["omni_purchase", "onsite_conversion.purchase", "offsite_conversion.fb_pixel_lead", "other"])
+_ACTION = st.one_of(
+    st.fixed_dictionaries({"action_type": _NAMES, "value": _TEXTS}, optional={"7d_click": _VALUES}),
+    st.fixed_dictionaries({"action_type": _NAMES, "value": _VALUES}),
+    st.fixed_dictionaries({}, optional={"action_type": _VALUES, "value": _VALUES}),
+)
+_ACTIONS = st.one_of(st.lists(_ACTION, max_size=3), st.lists(_ACTION, max_size=3), st.none(), _VALUES)
+_ENTRY = st.fixed_dictionaries(
+    {"campaign_id": st.sampled_from(["1", "120330000000000777"]), "date_start": st.sampled_from(["2026-11-01"])},
+    optional={
+        "impressions": _VALUES,
+        "clicks": _VALUES,
+        "spend": _VALUES,
+        "actions": _ACTIONS,
+        "action_values": _ACTIONS,
+        "country": st.one_of(st.sampled_from(["US", "us", "unknown", ""]), _VALUES),
+        "campaign_name": _VALUES,
+        "kosten": _VALUES,
+    },
+)
+_ODD_ENTRY = st.one_of(
+    _ENTRY,
+    _ENTRY.map(lambda one: one | {"campaign_id": 120330000000000777}),
+    _ENTRY.map(lambda one: one | {"campaign_id": ""}),
+    _ENTRY.map(lambda one: one | {"date_start": "2026-13-01"}),
+    st.none(),
+)
+_PLAIN_ENTRY = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(("impressions", "clicks"), st.sampled_from(["0", "7", "1.0"])),
+        "campaign_id": st.sampled_from(["1", "2"]),
+        "date_start": st.sampled_from(["2026-11-01", "2026-11-02"]),
+        "country": st.sampled_from(["US", "us", "unknown", ""]),
+        "spend": st.sampled_from(["0", "48.2", "0.0000005", "0.0000015", "1E-18"]),
+        "actions": st.lists(st.fixed_dictionaries({"action_type": _NAMES, "value": st.sampled_from(["2", "0.5"])})),
+        "action_values": st.lists(st.fixed_dictionaries({"action_type": _NAMES, "value": st.just("118.00")})),
+    }
+)
+
+
+@given(
+    entries=st.one_of(
+        st.lists(_PLAIN_ENTRY, max_size=4), st.lists(_ENTRY, max_size=3), st.lists(_ODD_ENTRY, max_size=3)
+    ),
+    more=st.sampled_from([{}, {"paging": {"cursors": {"after": "x"}}}, {"error": None}, {"error": {"code": 2}}]),
+    breakdown=st.sampled_from(list(Breakdown)),
+)
+def test_a_page_that_is_read_plainly_says_the_same(
+    entries: list[Any], more: dict[str, Any], breakdown: Breakdown
+) -> None:
+    body, asked = json.dumps({"data": entries, **more}).encode(), window(breakdown=breakdown)
+    plain = plain_page_of(body, asked, META.default)
+    if plain is None:
+        return
+    whole = page_of(answers.parse_json(body), asked, META.default)
+    assert (plain.rows, plain.paging) == (whole.rows, whole.paging)
+    assert not more.get("error")
+
+
+@pytest.mark.parametrize("breakdown", Breakdown)
+def test_a_documented_page_is_read_plainly(breakdown: Breakdown) -> None:
+    body = page(DOCUMENTED, DOCUMENTED | {"date_start": "2026-11-02"}, entry(country="DE")).content
+    asked = window(breakdown=breakdown)
+    plain = plain_page_of(body, asked, META.default)
+    assert plain is not None
+    assert plain == page_of(answers.parse_json(body), asked, META.default)
+    assert [keyed.row.spend_micros for keyed in plain.rows] == [48_200_000, 48_200_000, 0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"data": []}',
+        b'{"data": {}}',
+        b"\xef\xbb\xbf" + page(DOCUMENTED).content,
+        page(entry()).content,  # no entry has clicks or actions: one of them may have got another name
+        page(DOCUMENTED, DOCUMENTED | {"impressions": 512}).content,
+        page(DOCUMENTED, {"campaign_id": "1", "date_start": "2026-11-01", "spent": "1"}).content,
+        page(DOCUMENTED).content + b"x",
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_other_reading(body: bytes) -> None:
+    assert plain_page_of(body, window(), META.default) is None
