@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 from campaignctl.tui.dialogs.start_job import JobRequest
 from campaignctl.tui.link import Connection, Link, back_off_s
+from campaignctl.tui.look import Look
 from campaignctl.tui.pages import Pages
 from campaignctl.tui.widgets.numbers import age, bar, change, exact, lasting, moment, percent, round_step, short
+from campaignctl.tui.widgets.pacing import pacing_text
+from tests.tui.fake_api import _PACING
 
 
 def test_the_state_is_never_better_than_the_last_reading() -> None:
@@ -64,3 +67,12 @@ def test_a_job_says_what_it_will_do_and_the_command_that_does_the_same() -> None
     assert days == "from the first day to 2026-10-31"
     assert command == "$ campaignctl reaggregate --campaign 4 --end-date 2026-10-31"
     assert JobRequest("fetch", 4, {}).question()[1] == "the days that each platform may still restate"
+
+
+def test_only_with_a_budget_is_a_campaign_on_course() -> None:
+    calm = _PACING | {"flags": dict.fromkeys(_PACING["flags"], False)}
+    assert "on course" in pacing_text(calm, Look()).plain
+    open_ended = calm | dict.fromkeys(("budget", "remaining", "percent", "expected", "projected"))
+    assert "on course" not in pacing_text(open_ended, Look()).plain
+    stopped = open_ended | {"flags": {**calm["flags"], "stopped": True}}
+    assert "▲ stopped" in pacing_text(stopped, Look()).plain

@@ -38,7 +38,10 @@ def pacing_text(pacing: Mapping[str, Any], look: Look) -> Text:
         _label(text, name).append(f"{exact(pacing[name], 2):>{_FIGURE_COLUMNS}}", "not bold")
         text.append(f" {pacing['currency']}\n" if pacing[name] is not None else "\n", "dim not bold")
     words = [name for name, there in pacing["flags"].items() if there]
-    text.append(f"▲ {', '.join(words)}" if words else "● on course", f"not bold {look.warn if words else look.good}")
+    if words:
+        text.append(f"▲ {', '.join(words)}", f"not bold {look.warn}")
+    elif pacing["budget"] is not None:  # without one there is no course to be on
+        text.append("● on course", f"not bold {look.good}")
     return text
 
 
