@@ -6,22 +6,28 @@ it had the store answer, asked once more; kinds take turns. The first measure is
 question of the rollup costs should depend on the days asked, not on how many events they were.
 """
 
+import secrets
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
 
 from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
 from campaignctl.config import load_settings
 from tests.bench.latency import Asker, serving
 from tests.bench.servers import SECTIONS
+from tests.chaos.installation import running
 from tests.support.deployment import own_places
 from tests.support.program import Program
 from tests.support.thread import Thread, open_thread
+from tests.support.waiting import eventually
 
 CAMPAIGNS = 1_000
 DAYS = 90
@@ -81,35 +87,56 @@ _KINDS = {
 
 def measure(directory: Path, events: int, *, embedded: bool) -> None:
     """Fill, ask and print."""
-    with _stores(directory, embedded=embedded) as thread:
+    with _served(directory, embedded=embedded) as (thread, askers):
         thread.organization("bench").create([{"name": f"Campaign {n}"} for n in range(CAMPAIGNS)])
         assert isinstance(thread.app.analytics, ClickHouseAnalytics)
         first = max(events // 20, 1)
         few: dict[str, list[float]] = {}
-        with serving(thread.app) as port:
-            done = 0
-            for until in (first, events):
-                _fill(thread, done, until)
-                done = until
-                taken = _asked(Asker(thread.app, port))  # a connection that was idle meanwhile would be closed
-                few = few or taken
+        done = 0
+        for until in (first, events):
+            _fill(thread, done, until)
+            done = until
+            taken = _asked(*askers())  # a connection that was idle meanwhile would be closed
+            few = few or taken
         _print(events, first, few, taken, embedded=embedded)
 
 
 @contextmanager
-def _stores(directory: Path, *, embedded: bool) -> Iterator[Thread]:
+def _served(directory: Path, *, embedded: bool) -> Iterator[tuple[Thread, Callable[[], list[Asker]]]]:
+    """The stores, and what makes connections to the API on them.
+
+    On servers there are two ``serve``, each a process of its own as a user starts it. Embedded stores belong to one
+    process, so there the API is a thread of this one.
+    """
     if embedded:
-        with open_thread(directory / "embedded") as thread:
-            yield thread
+        with open_thread(directory / "embedded") as thread, serving(thread.app) as port:
+            yield thread, lambda: [Asker(thread.app, port)]
         return
     home = directory / "home"
     home.mkdir()
     with own_places() as given:
-        places = given | {"CA_DATA_DIR": str(home / "data")}
-        Program(home, places).run("init-schema")
+        places = given | {"CA_DATA_DIR": str(home / "data"), "CA_JWT_ACCESS_TTL": "24h"}
+        program = Program(home, places)
+        program.run("init-schema")
         settings = load_settings(environ=places)
-        with open_thread(home / "data", **{name: getattr(settings, name) for name in SECTIONS}) as thread:
-            yield thread
+        with ExitStack() as stack:
+            sections = {name: getattr(settings, name) for name in SECTIONS}
+            thread = stack.enter_context(open_thread(home / "data", **sections))
+            servers = [stack.enter_context(running(program, f"serve-{n}", "serve", "--port", "0")) for n in range(2)]
+            urls = [server.wait_for(r"serving on (\S+)") for server in servers]
+            eventually(lambda: all(httpx2.get(f"{url}/health/ready", timeout=30).is_success for url in urls))
+
+            def askers() -> list[Asker]:
+                token = _token(thread)
+                return [Asker(thread.app, urlsplit(url).port or 0, token) for url in urls]
+
+            yield thread, askers
+
+
+def _token(thread: Thread) -> str:
+    """A key that may read, of the organization whose campaigns there are."""
+    made = thread.organization("bench").api.post("/api/v1/api-keys", {"name": secrets.token_hex(4), "scopes": ["read"]})
+    return str(made.json()["key"])
 
 
 def _fill(thread: Thread, done: int, until: int) -> None:
@@ -135,7 +162,7 @@ def _fill(thread: Thread, done: int, until: int) -> None:
         time.sleep(1.0)
 
 
-def _asked(asker: Asker) -> dict[str, list[float]]:
+def _asked(asker: Asker, other: Asker | None = None) -> dict[str, list[float]]:
     """Seconds of each kind, and of its bare statement under the kind's name in parentheses."""
     asked = 0
 
@@ -148,15 +175,28 @@ def _asked(asker: Asker) -> dict[str, list[float]]:
     _, etag = asker.timed(steady, {})
     kinds: dict[str, Callable[[], float]] = {
         "trivial route": asker.trivial,
-        "L1": lambda: asker.timed(steady, {})[0],
+        "L1": lambda: asker.from_level("l1", steady),
         "304": lambda: asker.timed(steady, {"If-None-Match": etag}, status=304)[0],
     }
+    if other is not None:
+
+        def from_redis() -> float:
+            path = fresh(_KINDS["30 days, daily"])
+            other.hang_up()
+            other.from_level("miss", path)
+            seconds, _ = asker.timed(path, {})
+            if asker.answered_by != "l2":
+                raise RuntimeError(f"{path}: {asker.answered_by}, not l2")
+            return seconds
+
+        kinds["L2"] = from_redis
     for name, kind in _KINDS.items():
         kinds[name] = lambda kind=kind: asker.timed(fresh(kind), {})[0]  # type: ignore[misc]
         kinds[f"({name})"] = lambda kind=kind: asker.bare_statement(kind.method, fresh(kind))  # type: ignore[misc]
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, ask in kinds.items():
+            asker.hang_up()  # bare statements take their time without it
             ask()
             taken[name] += [ask() for _ in range(TIMES)]
     return taken
@@ -175,6 +215,9 @@ def _print(
         print(f"  {name:36}{p50:>8.2f}{p99:>8.2f}{bare:>8.2f}{p50 / bare:>7.2f}x   {before:.2f} ({p50 / before:.2f}x)")
     trivial, l1 = _ms(taken["trivial route"])[0], _ms(taken["L1"])[0]
     print(f"  trivial route {trivial:.2f}; L1 {l1:.2f}, {trivial / l1:.2f} of its rate; 304 {_ms(taken['304'])[0]:.2f}")
+    if "L2" in taken:
+        l2 = _ms(taken["L2"])[0]
+        print(f"  L2 {l2:.2f}, {trivial / l2:.2f} of the trivial route's rate")
 
 
 def _ms(times_s: list[float]) -> tuple[float, float]:
