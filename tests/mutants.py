@@ -50,8 +50,8 @@ BUGS = {
     "no_token_on_retry": Bug(
         "A batch that is tried again has another token.",
         "worker/partition.py",
-        "self._until_done(lambda _: landing.append(prepared, token))",
-        "self._until_done(lambda again: landing.append(prepared, f'{token}-{uuid4()}' if again else token))",
+        "landing.append(prepared, token) if again else first()",
+        "landing.append(prepared, f'{token}-{uuid4()}') if again else first()",
         "tests/unit/test_worker.py::TestFailingStores::test_a_try_that_seemed_to_fail_is_repeated_under_its_token",
     ),
     "deduplication_off": Bug(

@@ -12,9 +12,15 @@ Applying a batch, in order (the protocol is told in ``worker.intents``):
 A command record (``worker.commands``) is no part of any batch: what lies before it lands first, then it is executed,
 then its offset is acknowledged.
 
+The first try of an ordinary batch's insert runs beside the worker's own thread (``worker.errands``), which meanwhile
+prepares the batch of another partition; ``finish`` does what comes after it. Everything else, and every further try,
+happens in the worker's own thread. The session lets no more than one insert be under way, and none while it polls,
+waits or leaves: so no partition changes hands while this worker writes to it, and no callback of the group finds a
+batch half done. Repeated batches, repairs and commands never run beside anything.
+
 An object of this class is the partition's *incarnation*: it is made anew with each gain and after each error, and one
-that is no longer ``owned`` never commits again. Polling, committing and inserting happen in one thread, so nothing can
-come between looking at ``owned`` and acting on it.
+that is no longer ``owned`` never commits again. Polling and committing happen in one thread, so nothing can come
+between looking at ``owned`` and acting on it.
 """
 
 import logging
@@ -33,6 +39,7 @@ from worker.batching import FlushPolicy, PartitionBuffer
 from worker.breaker import Breakers
 from worker.commands import Command, Commands
 from worker.drift import DriftCheck
+from worker.errands import Errand
 from worker.intents import Intent, token_of, unfinished_intent
 from worker.metrics import WorkerMetrics
 from worker.quarantine import Quarantine
@@ -78,6 +85,20 @@ class Tools:
     drift_check: DriftCheck | None
     wait: Callable[[float], None]
     """Let seconds pass while the membership is kept; may raise what ends the work."""
+    settle: Callable[[], None]
+    """Finish the batch of another partition whose insert is under way; afterwards none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A batch whose rows are on their way to the store."""
+
+    batch: RecordRange
+    prepared: PreparedBatch
+    intent: Intent
+    insert: Errand[None]
+    spent_s: float
+    """What landing took before the insert began."""
 
 
 class OwnedPartition:
@@ -95,6 +116,7 @@ class OwnedPartition:
         self._topic_number = topic_number(self._topic)
         self._owner = f"{self._topic.name}[{number}] {uuid4().hex[:12]}"
         self._replay: Intent | None = None
+        self._under_way: _UnderWay | None = None
         self._repair_end = 0
         """Records below were applied before, in batches that nobody knows."""
         kept = tools.event_log.watermarks(self._topic.name)[number]
@@ -158,6 +180,11 @@ class OwnedPartition:
         return self._buffer.size_bytes
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether ``apply`` has left a batch to ``finish``."""
+        return self._under_way is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether everything that was read is applied and acknowledged."""
         return not len(self._buffer) and self.position == self._acknowledged and self._replay is None
@@ -188,11 +215,15 @@ class OwnedPartition:
         return drained or rested_s >= self._tools.policy.pause_s
 
     def apply(self) -> None:
-        """Apply what waits, by the numbered steps above. After any error the partition must be opened anew."""
+        """Apply what waits, by the numbered steps above. After any error the partition must be opened anew.
+
+        Where ``is_under_way`` says so afterwards, the rows are still on their way, and ``finish`` is to be called next.
+        """
         tools, replay, repairs = self._tools, self._replay, self.position < self._repair_end
         end = replay.end if replay else self._repair_end if repairs else None
         if end is None and (command := self._buffer.command) is not None:
             if command.offset == self._buffer.start:
+                self._settle_others()
                 self._execute(command)
                 return
             end = command.offset  # what comes before it lands first
@@ -200,22 +231,53 @@ class OwnedPartition:
         if tools.quarantine is not None:
             self._beware(tools.quarantine, batch.records)
         prepared, intent = self._prepare(batch)
-        if prepared.writes_anything:
-            if replay is None:
-                self._commit(intent.start, intent.metadata())
-            tools.failpoint("after_intent")
-            started_s = tools.clock.monotonic_s()
-            if repairs:
-                self._count_holes(self._persist(lambda: tools.landing.restore(prepared, intent.token)))
-            else:
-                self._land(prepared, intent, doubtful=replay is not None)
-            self._persist(lambda: tools.landing.publish(prepared))
-            tools.metrics.insert_duration.observe(tools.clock.monotonic_s() - started_s)
-        tools.ingestor.remember(prepared, self._window)
-        self.position, self._replay = batch.end, None
-        self._report(batch, prepared, replayed=replay is not None)
+        self._settle_others()
         if not prepared.writes_anything:
+            self._applied(batch, prepared, replayed=replay is not None)
             self.acknowledge()
+            return
+        if replay is None:
+            self._commit(intent.start, intent.metadata())
+        tools.failpoint("after_intent")
+        started_s = tools.clock.monotonic_s()
+        if repairs:
+            self._count_holes(self._persist(lambda: tools.landing.restore(prepared, intent.token)))
+        else:
+            self._set_aside(prepared, intent)
+            if replay is None:
+                insert = Errand(lambda: tools.landing.append(prepared, intent.token), "worker-insert")
+                self._under_way = _UnderWay(batch, prepared, intent, insert, tools.clock.monotonic_s() - started_s)
+                return
+            self._insert(prepared, intent.token, lambda: tools.landing.append(prepared, intent.token), doubtful=True)
+        self._publish(prepared, tools.clock.monotonic_s() - started_s)
+        self._applied(batch, prepared, replayed=replay is not None)
+
+    def finish(self) -> None:
+        """Wait for the insert that ``apply`` has begun, repeat it when it failed, and do what comes after it."""
+        if self._under_way is None:
+            return
+        begun, self._under_way = self._under_way, None
+        begun.insert.wait()
+        spent_s, started_s = begun.spent_s + begun.insert.seconds, self._tools.clock.monotonic_s()
+        self._insert(begun.prepared, begun.intent.token, begun.insert.result, doubtful=False)
+        self._publish(begun.prepared, spent_s + self._tools.clock.monotonic_s() - started_s)
+        self._applied(begun.batch, begun.prepared, replayed=False)
+
+    def _settle_others(self) -> None:
+        """From here on this batch alone is written."""
+        self._tools.settle()
+        if not self.owned:  # finishing the other one may have taken a while
+            raise OwnershipLostError
+
+    def _publish(self, prepared: PreparedBatch, spent_s: float) -> None:
+        tools, started_s = self._tools, self._tools.clock.monotonic_s()
+        self._persist(lambda: tools.landing.publish(prepared))
+        tools.metrics.insert_duration.observe(spent_s + tools.clock.monotonic_s() - started_s)
+
+    def _applied(self, batch: RecordRange, prepared: PreparedBatch, *, replayed: bool) -> None:
+        self._tools.ingestor.remember(prepared, self._window)
+        self.position, self._replay = batch.end, None
+        self._report(batch, prepared, replayed=replayed)
 
     def close(self) -> None:
         """Give the partition up alive. Raises ``Unavailable``."""
@@ -229,8 +291,10 @@ class OwnedPartition:
             opened_at = self._opened_at
             self._is_suspect = self._persist(lambda: quarantine.begin(self._topic, self.number, opened_at))
             self._has_begun = True
-        if self._is_suspect and self._persist(lambda: quarantine.set_aside(self._topic, records, self._breathe)):
-            self._tools.ingestor.learn_anew()
+        if self._is_suspect:
+            self._settle_others()
+            if self._persist(lambda: quarantine.set_aside(self._topic, records, self._breathe)):
+                self._tools.ingestor.learn_anew()
 
     def _execute(self, command: Command) -> None:
         """A command is a batch of its own, so that nobody lands events of its campaign meanwhile."""
@@ -279,13 +343,17 @@ class OwnedPartition:
         token = token_of(self._topic, self.number, batch.start, batch.end)
         return prepared, Intent(batch.start, batch.end, token, self._tools.ingestor.code, letters_from)
 
-    def _land(self, prepared: PreparedBatch, intent: Intent, *, doubtful: bool) -> None:
+    def _set_aside(self, prepared: PreparedBatch, intent: Intent) -> None:
         landing, token = self._tools.landing, intent.token
         self._until_done(
             lambda again: landing.set_aside(prepared, token, letters_from=intent.letters_from, again=again)
         )
         self._tools.failpoint("before_insert")
-        _, failed = self._until_done(lambda _: landing.append(prepared, token))
+
+    def _insert(self, prepared: PreparedBatch, token: str, first: Callable[[], None], *, doubtful: bool) -> None:
+        """Steps 4 and 5; ``first`` is the first try."""
+        landing = self._tools.landing
+        _, failed = self._until_done(lambda again: landing.append(prepared, token) if again else first())
         self._tools.failpoint("after_insert")
         if doubtful or failed:
             self._count_holes(self._persist(lambda: landing.verify(prepared, token)))

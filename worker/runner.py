@@ -1,6 +1,7 @@
 """The worker: takes part in the consumer group until it is told to stop.
 
-One thread does everything, so a partition is never lost in the middle of a commit. A store that cannot be reached
+One thread does everything but the inserts, and no insert is under way while it polls, so a partition is never lost in
+the middle of a commit or of an insert. A store that cannot be reached
 stops nothing for good: the worker says so in its log, keeps its membership, and goes on when the store is back.
 """
 
@@ -171,6 +172,7 @@ class Worker:
             commands=self._commands,
             drift_check=self._drift_check,
             wait=self._clock.sleep,
+            settle=lambda: None,
         )
 
     def _work(self, session: Session) -> None:

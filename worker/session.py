@@ -55,7 +55,7 @@ class Session:
         buffer_bytes: int,
         housekeeping: Callable[[], object] | None,
     ) -> None:
-        self._tools = replace(tools, wait=self._wait)
+        self._tools = replace(tools, wait=self._wait, settle=self._settle)
         self._consumer = tools.consumer
         self._clock = tools.clock
         self._stopping = stopping
@@ -63,6 +63,8 @@ class Session:
         self._buffer_bytes = buffer_bytes
         self._housekeeping = housekeeping
         self._owned: dict[int, OwnedPartition] = {}
+        self._under_way: OwnedPartition | None = None
+        """The one partition whose insert runs beside this thread; None while polling, waiting and leaving."""
         self._to_open: dict[int, float] = {}
         """Partitions that belong to this worker and are not open, and when to try."""
         self._setbacks: dict[int, _Setback] = {}
@@ -90,6 +92,7 @@ class Session:
                 self._guarded(partition.number, partial(self._apply, partition))
             elif self._drained and partition.is_settled:
                 self._setbacks.pop(partition.number, None)
+        self._settle()
         for partition in list(self._owned.values()):
             if partition.owes_commit(drained=self._drained):
                 self._guarded(partition.number, partition.acknowledge)
@@ -97,6 +100,8 @@ class Session:
 
     def leave(self) -> None:
         """Acknowledge what is applied and leave the group, so that others take over at once."""
+        with suppress(StoppingError):
+            self._settle()
         for partition in self._owned.values():
             with suppress(Fenced, Unavailable, OwnershipLostError):
                 partition.acknowledge()
@@ -163,6 +168,19 @@ class Session:
 
     def _apply(self, partition: OwnedPartition) -> None:
         partition.apply()
+        if partition.is_under_way:
+            self._under_way = partition
+        else:
+            self._setbacks.pop(partition.number, None)
+
+    def _settle(self) -> None:
+        """Finish the batch whose insert is under way. What goes wrong with it concerns its own partition alone."""
+        partition, self._under_way = self._under_way, None
+        if partition is not None:
+            self._guarded(partition.number, partial(self._finish, partition))
+
+    def _finish(self, partition: OwnedPartition) -> None:
+        partition.finish()
         self._setbacks.pop(partition.number, None)
 
     def _guarded(self, number: int, action: Callable[[], None]) -> None:
@@ -205,6 +223,7 @@ class Session:
 
     def _wait(self, seconds: float) -> None:
         """Let time pass without reading on, as a member of the group that goes on polling."""
+        self._settle()
         deadline_s = self._clock.monotonic_s() + seconds
         self._for_each_owned(self._consumer.pause)
         while (left_s := deadline_s - self._clock.monotonic_s()) > 0:

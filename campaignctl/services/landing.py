@@ -41,7 +41,10 @@ class FactStore(EventStore, ReportSink, Protocol):
 
 
 class Landing:
-    """Writes batches; may be used by one thread at a time. Every method raises ``Unavailable``: call it again."""
+    """Writes batches. Every method raises ``Unavailable``: call it again.
+
+    May be used by one thread at a time; but ``append`` by another one beside it.
+    """
 
     def __init__(
         self,

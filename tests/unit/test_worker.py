@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from campaignctl.adapters.event_log.embedded_consumer import EmbeddedConsumer
 from campaignctl.errors import Fenced, SchemaMismatch, Unavailable
 from campaignctl.ports.event_log import Assignment, Committed, NewRecord, Position, TopicSpec
+from campaignctl.services.ingestion import Ingestor
 from tests.contracts.event_log_harness import ShiftedClock
 from tests.support.waiting import eventually
 from tests.unit.stream_support import event
@@ -180,6 +182,106 @@ class TestCrashes:
         bench.drain()
         assert bench.letters == [("unknown_campaign", 1)]
         assert bench.ids == ["a"]
+
+
+class TestInsertsBeside:
+    """While a batch is inserted, that of another partition is prepared."""
+
+    @pytest.fixture
+    def wide(self, tmp_path: Path) -> Iterator[Bench]:
+        made = Bench(tmp_path, partitions=3)
+        for campaign_id in range(2, 10):
+            made.campaigns.add(campaign_id)
+        for number in range(90):
+            made.produce(fresh(f"e{number:02}", campaign_id=number % 9 + 1), campaign_id=number % 9 + 1)
+        yield made
+        made.close()
+
+    def test_another_batch_is_prepared_meanwhile_and_nothing_is_polled(
+        self, wide: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inserting, prepared_beside, seen = threading.Event(), threading.Event(), []
+        prepare, poll = Ingestor.prepare, EmbeddedConsumer.poll
+
+        def insert_slowly(name: str) -> None:
+            if name == "append_events" and not seen:
+                inserting.set()
+                seen.append("beside" if prepared_beside.wait(30) else "alone")
+                inserting.clear()
+
+        def prepare_and_tell(self: Ingestor, *arguments: Any) -> Any:
+            made = prepare(self, *arguments)
+            if inserting.is_set():
+                prepared_beside.set()
+            return made
+
+        def poll_and_look(self: EmbeddedConsumer, *arguments: Any) -> Any:
+            assert not inserting.is_set()
+            return poll(self, *arguments)
+
+        monkeypatch.setattr(Ingestor, "prepare", prepare_and_tell)
+        monkeypatch.setattr(EmbeddedConsumer, "poll", poll_and_look)
+        wide.store.fault = insert_slowly
+        wide.drain()
+        assert seen == ["beside"]
+        assert wide.ids == sorted(f"e{number:02}" for number in range(90))
+        assert wide.store.rollup == wide.store.true_rollup()
+
+    @pytest.mark.parametrize("fault", ["before", "after", "half", "hole", "rollup"])
+    def test_one_that_fails_is_repeated_before_the_next_is_written(self, wide: Bench, fault: str) -> None:
+        faults = iter([fault])
+        wide.store.fault = lambda name: next(faults, None) if name == "append_events" else None
+        wide.drain()
+        assert wide.ids == sorted(f"e{number:02}" for number in range(90))
+        assert wide.store.rollup == wide.store.true_rollup()
+        planned = [token.split("-fix-")[0] for token, _ in wide.store.inserts]
+        assert planned == sorted(planned, key=planned.index), "tries of two batches alternate"
+
+    def test_a_fault_of_the_program_in_it_is_that_partitions_alone(self, wide: Bench) -> None:
+        broken = iter([True])
+
+        def fault(name: str) -> None:
+            if name == "append_events" and next(broken, False):
+                raise ZeroDivisionError
+
+        wide.store.fault = fault
+        wide.drain()
+        assert wide.ids == sorted(f"e{number:02}" for number in range(90))
+        assert wide.metric("ingest_replays_total") == 1
+
+    def test_what_is_lost_while_another_ones_insert_is_repeated_gets_no_intent(
+        self, wide: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Waiting for the store polls; a batch that was prepared before it must not be written after it."""
+        poll, commit = EmbeddedConsumer.poll, EmbeddedConsumer.commit
+        faults, losing, lost = iter(["before"]), threading.Event(), set[int]()
+
+        def fail_once(name: str) -> str | None:
+            fault = next(faults, None) if name == "append_events" else None
+            if fault is not None:
+                losing.set()
+            return fault
+
+        def lose_all(self: EmbeddedConsumer, max_records: int, timeout_s: float, /) -> Assignment:
+            if losing.is_set():
+                losing.clear()
+                lost.update(self._owned)
+                self._owned.clear()
+                return Assignment(lost=frozenset(lost))
+            lost.clear()
+            return poll(self, max_records, timeout_s)
+
+        def commit_what_is_owned(self: EmbeddedConsumer, partition: int, offset: int, metadata: str, /) -> None:
+            assert partition not in lost
+            commit(self, partition, offset, metadata)
+
+        monkeypatch.setattr(EmbeddedConsumer, "poll", lose_all)
+        monkeypatch.setattr(EmbeddedConsumer, "commit", commit_what_is_owned)
+        wide.store.fault = fail_once
+        wide.drain()
+        assert wide.ids == sorted(f"e{number:02}" for number in range(90))
+        assert wide.store.rollup == wide.store.true_rollup()
+        assert wide.metric("ingest_fenced_total") == 2, "the one under way and the one prepared beside it"
 
 
 class TestFailingStores:
