@@ -19,7 +19,11 @@ class FlushPolicy:
     bytes: int = 33_554_432
     """Land when their values take so much memory."""
     age_s: float = 1.5
-    """Land when the oldest has waited so long."""
+    """Land when the oldest has waited so long since it was read."""
+    share_of_lag: float = 0.1
+    """While catching up: or as long as this part of how long the oldest had lain in the log; nobody notices it then."""
+    longest_age_s: float = 5.0
+    """But no longer than this, however far behind (or however wrong a clock is)."""
     pause_s: float = 0.2
     """A smaller batch, when the log has no more records, lands no sooner than this after the one before."""
 
@@ -29,7 +33,8 @@ class FlushPolicy:
             return float("inf")
         if len(buffer) >= self.rows or buffer.size_bytes >= self.bytes:
             return 0.0
-        due_s = buffer.oldest_s + self.age_s
+        catching_up_s = min(self.share_of_lag * buffer.lag_s, self.longest_age_s)
+        due_s = buffer.oldest_s + max(self.age_s, catching_up_s)
         if drained:
             due_s = min(due_s, buffer.landed_s + self.pause_s)
         return max(due_s - now_s, 0.0)
@@ -43,6 +48,8 @@ class PartitionBuffer:
         """When the last batch was taken."""
         self.oldest_s = 0.0
         """When the first of the waiting records was read."""
+        self.lag_s = 0.0
+        """How long it had lain in the log by then."""
         self.size_bytes = 0
         self._partition = partition
         self._start = start
@@ -68,9 +75,10 @@ class PartitionBuffer:
         """The first of the command records that wait."""
         return self._commands[0] if self._commands else None
 
-    def add(self, batch: RecordBatch, now_s: float) -> None:
+    def add(self, batch: RecordBatch, now_s: float, lag_s: float = 0.0) -> None:
+        """``lag_s``: how long the first of the batch had lain in the log when it was read."""
         if not self._count:
-            self.oldest_s = now_s
+            self.oldest_s, self.lag_s = now_s, lag_s
         self._batches.append(batch)
         if any(batch.headers):
             places = [place for place, headers in enumerate(batch.headers) if is_command(headers)]

@@ -195,7 +195,9 @@ class OwnedPartition:
         return self._replay is None and self.position >= self._repair_end
 
     def receive(self, batch: RecordBatch) -> None:
-        self._buffer.add(batch, self._tools.clock.monotonic_s())
+        clock = self._tools.clock
+        lag_s = clock.now().timestamp() - batch.times_ms[0] / 1_000 if batch.times_ms else 0.0
+        self._buffer.add(batch, clock.monotonic_s(), lag_s)
 
     def due_in_s(self, *, drained: bool) -> float:
         """Seconds until there is a batch to apply; infinity when there is nothing."""

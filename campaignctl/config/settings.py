@@ -211,14 +211,18 @@ class EventsSettings(_Section):
     dedup_window_days: Days = Field(
         default=7, description="Days of log time in which any copy of an event is recognised at once."
     )
-    flush_rows: int = Field(
-        default=20_000, ge=1, le=1_000_000, description="Records of one batch that the worker lands."
+    flush_rows: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Records of one batch that the worker lands; none: 50000 on a server, 20000 on the engine inside.",
     )
     flush_age_ms: int = Field(
         default=1_500,
         ge=1,
         le=60_000,
-        description="Milliseconds after which a smaller batch lands while more waits to be read; else within 200 ms.",
+        description="Milliseconds after which a smaller batch lands while more waits to be read (up to 5000 where that"
+        " has lain in the log for 50 s); else within 200 ms.",
     )
     stop_at_bad_percent: int = Field(
         default=50,

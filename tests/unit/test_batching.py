@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,18 @@ def test_age_is_that_of_the_oldest_record() -> None:
     buffer.add(batch([0], 1), 1.0)
     buffer.add(batch([1], 2), 1.4)
     assert POLICY.due_in_s(buffer, 1.5, drained=False) == 0
+
+
+@pytest.mark.parametrize(("lag_s", "due_s"), [(0.0, 0.5), (4.0, 0.5), (20.0, 2.0), (1e6, 5.0), (-1e6, 0.5)])
+def test_records_that_lay_in_the_log_for_long_may_wait_longer_for_a_large_batch(lag_s: float, due_s: float) -> None:
+    buffer = PartitionBuffer(0, 0)
+    buffer.add(batch([0], 1), 1.0, lag_s)
+    buffer.add(batch([1], 2), 1.4, 0.0)
+    assert round(POLICY.due_in_s(buffer, 1.0, drained=False), 6) == due_s
+    assert POLICY.due_in_s(buffer, 1.0, drained=True) == 0
+    buffer.take(2.0)
+    buffer.add(batch([2], 3), 2.0)
+    assert round(POLICY.due_in_s(buffer, 2.0, drained=False), 6) == 0.5
 
 
 @given(

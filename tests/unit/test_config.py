@@ -84,6 +84,7 @@ def test_every_key_can_be_set_by_its_environment_name() -> None:
             "clickhouse.port": "8443",
             "clickhouse.replicated": "false",
             "server.metrics_port": "9",
+            "events.flush_rows": "9",
             "events.dedup_window_days": "8",
             "events.max_record_bytes": "2048",
             "kafka.max_record_bytes": "4000000",
