@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,7 @@ from campaignctl.bootstrap import open_app
 from campaignctl.config import Settings
 from server.app import create_app
 from tests.e2e.rest import OPERATOR_TOKEN, Rest, User
+from tests.support.sandbox_process import sandbox
 from worker.lifecycle import working
 
 METRICS = ("impressions", "clicks", "conversions", "spend", "revenue")
@@ -30,20 +29,6 @@ FIRST, LAST = TODAY - timedelta(days=9), TODAY - timedelta(days=2)
 DAYS = {"start_date": FIRST.isoformat(), "end_date": LAST.isoformat()}
 FAULTS = "broken-off,truncated,google-token-expired,linkedin-short-queries"
 Cells = dict[tuple[str, str, str], dict[str, Decimal]]
-
-
-@contextmanager
-def sandbox(*options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
-    """What the command prints, and its process."""
-    command = [sys.executable, "-m", "campaignctl", "sandbox", "--port", "0", "-o", "json", *options]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline()), process
-    finally:
-        process.kill()
-        process.wait(20)
-        process.stdout.close()
 
 
 @pytest.fixture
