@@ -60,8 +60,8 @@ class CampaignFactsStore(ErasureLookup, QuarantineLookup, Protocol):
         """As ``campaign_facts`` of one, where the process has them without asking anybody; else None.
 
         Those of now as far as this process wrote them, and those that others wrote half a second ago; never older than
-        any facts of the campaign that this store was asked for before. Waits for nothing, so it may be called where
-        nothing may block.
+        any facts of the campaign that this store was asked for before, nor than the end of a job that it told of.
+        Waits for nothing, so it may be called where nothing may block.
         """
         ...
 

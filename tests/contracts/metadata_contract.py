@@ -28,10 +28,12 @@ from campaignctl.domain.campaigns import (
     PlatformLink,
     name_key,
 )
+from campaignctl.domain.jobs import Job, JobKind, JobStatus
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.rates import Rate
 from campaignctl.domain.users import Role, User, email_key
 from campaignctl.errors import CampaignctlError
+from campaignctl.ports.jobs import JobFilter, NewJob
 from campaignctl.ports.membership import Joining, MemberChange, NewInvitation
 from campaignctl.ports.metadata import (
     CampaignFacts,
@@ -504,14 +506,14 @@ class MetadataContract:
 
         before = read()
         metadata.bump_data_versions([made.id])
-        assert metadata.facts_at_hand(made.id) is None
+        assert metadata.facts_at_hand(made.id) != before  # none, or those that were read again meanwhile
         landed = read()
         assert landed.data_version == before.data_version + 1
         metadata.put_rates(organization, [Rate(date(2026, 1, 1), "EUR", "USD", Decimal(1))])
-        assert metadata.facts_at_hand(made.id) is None
-        read()
+        assert metadata.facts_at_hand(made.id) != landed
+        rated = read()
         assert isinstance(metadata.replace_campaign(made.id, CampaignDraft("d"), None), Campaign)
-        assert metadata.facts_at_hand(made.id) is None
+        assert metadata.facts_at_hand(made.id) != rated
         assert read().version == landed.version + 1
         assert metadata.facts_at_hand(77) is None and metadata.facts_at_hand(2**70) is None
 
@@ -541,6 +543,22 @@ class MetadataContract:
             time.sleep(0.005)
         assert metadata.campaign_facts([made.id]).get(made.id) == after
         assert metadata.facts_at_hand(made.id) in (after, None)
+
+    @pytest.mark.parametrize("told", ["by id", "in a list"])
+    def test_facts_at_hand_are_no_older_than_the_end_of_a_job_that_was_told(
+        self, harness: Harness, metadata: MetadataStore, organization: int, told: str
+    ) -> None:
+        other, made = harness.open(), self.add(metadata, organization, CampaignDraft("c"))
+        job = metadata.add_job(NewJob(JobKind.FETCH, organization, {}, campaign_id=made.id))
+        assert isinstance(job, Job)
+        before = metadata.campaign_facts([made.id])[made.id]
+        assert metadata.facts_at_hand(made.id) in (before, None)
+        assert other.claim_job([JobKind.FETCH], "worker", 60.0) is not None
+        other.bump_data_versions([made.id])
+        assert other.finish_job(job.id, "worker", JobStatus.SUCCEEDED, {}, None)
+        found = metadata.job(job.id) if told == "by id" else metadata.list_jobs(JobFilter(organization), None, 1)[0]
+        assert found is not None and found.status is JobStatus.SUCCEEDED
+        assert metadata.facts_at_hand(made.id) != before
 
     def test_facts_at_hand_are_no_older_than_those_that_were_read(
         self, harness: Harness, metadata: MetadataStore, organization: int

@@ -29,6 +29,7 @@ from campaignctl.domain.jobs import Job
 from campaignctl.domain.rates import Rate
 from campaignctl.errors import NotFound
 from campaignctl.ports.clock import Clock
+from campaignctl.ports.jobs import JobFilter
 from campaignctl.ports.metadata import CampaignFacts, CampaignFilter, LoginBucket, MetadataStore, NativeClaim, Refusal
 from campaignctl.ports.schema import AppliedMigration, Migration, MigrationTarget
 
@@ -161,6 +162,16 @@ class PostgreSQLMetadata(
             time.sleep(KEPT_S)  # no process has facts from before it any more: from our answer on nothing answers it
         return job
 
+    def job(self, job_id: int, /) -> Job | None:
+        job = super().job(job_id)
+        self._told([job] if job is not None else [])
+        return job
+
+    def list_jobs(self, wanted: JobFilter, before_id: int | None, limit: int, /) -> list[Job]:
+        jobs = super().list_jobs(wanted, before_id, limit)
+        self._told(jobs)
+        return jobs
+
     # Where the shared methods would wait in a circle, or for the server once for each of thousands of values
 
     def take_login_attempt(self, attempt: str, buckets: Sequence[LoginBucket], window_s: float, /) -> float:
@@ -199,6 +210,11 @@ class PostgreSQLMetadata(
 
     def _facts_again(self, campaign_ids: Collection[int]) -> Mapping[int, CampaignFacts]:
         return facts_of(self._server.ask("fetch_facts_of_campaigns", campaign_ids=ids_among(campaign_ids)))[0]
+
+    def _told(self, jobs: Sequence[Job]) -> None:
+        """Who is told that a job is done asks next for what it did."""
+        if any(job.status.is_final for job in jobs):
+            self._kept.forget()
 
     @contextmanager
     def _changing_facts(self) -> Iterator[None]:
