@@ -37,7 +37,7 @@ from tests.support.waiting import eventually
 
 READS = int(os.environ.get("CA_TEST_READS", "1500"))
 READERS_OF_A_PROCESS = 2
-PATIENCE_S = 300.0 + READS / 20
+PATIENCE_S = 900.0 + READS / 4
 LEVELS = {"l1", "l2", "miss"}
 BOUND_S = 1.0
 """How long a write that can be seen may stay unseen elsewhere."""
@@ -58,7 +58,11 @@ _QUESTIONS: tuple[dict[str, str], ...] = (
 )
 """The rollup and raw rows, once and several times asked between two writes: answered by every level of the cache."""
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(_MISSING), reason=_MISSING)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(PATIENCE_S + 300),
+    pytest.mark.skipif(bool(_MISSING), reason=_MISSING),
+]
 
 
 class Known:

@@ -190,6 +190,7 @@ class Insights:
     def __init__(self, spend: dict[date, str | None], warnings: tuple[str, ...] = ()) -> None:
         self.spend = spend
         self.warnings = warnings
+        self.last_event_at = "2026-10-16T11:00:00Z"
         self.asked: list[tuple[str, str, str]] = []
         self.platforms: list[Any] = []
 
@@ -204,7 +205,7 @@ class Insights:
         total = None if None in amounts else sum((one for one in amounts if one is not None), Decimal(0))
         rows = [f'{{"period_start": "{day}", "spend": {one or "null"}}}' for day, one in days.items()]
         warned = json.dumps([{"code": code, "message": f"the {code}"} for code in self.warnings])
-        fresh = '[{"last_event_at": "2026-10-16T11:00:00Z", "last_report_at": null}]'
+        fresh = json.dumps([{"last_event_at": self.last_event_at, "last_report_at": None}])
         shown = "null" if total is None else format(total, "f")
         body = f'{{"rows": [{", ".join(rows)}], "totals": {{"spend": {shown}}}, "freshness": {fresh}, "warnings": {warned}}}'
         return InsightAnswer(body.encode(), '"x"', "miss", 0.0)
@@ -275,6 +276,13 @@ def test_long_runs_are_asked_about_in_pieces() -> None:
 def test_what_cannot_be_told_is_warned_of(members: dict[str, Any], expected: set[str]) -> None:
     found = ask(Insights({TODAY - n * DAY: "5" for n in range(9)}), replace(CAMPAIGN, **members))
     assert {one.code for one in found.warnings} == expected
+
+
+def test_what_has_not_come_for_a_day_is_warned_of() -> None:
+    insights = Insights({TODAY - n * DAY: "5" for n in range(9)})
+    insights.last_event_at = "2026-10-14T11:00:00Z"
+    assert [one.code for one in ask(insights).warnings] == ["stale_data"]
+    assert not ask(insights, replace(CAMPAIGN, status=CampaignStatus.PAUSED)).warnings
 
 
 @pytest.mark.parametrize(
