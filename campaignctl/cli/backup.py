@@ -82,12 +82,10 @@ def facts(body: Any) -> "Table":
     from campaignctl.cli.output import Column, Kind, Table
 
     rows = [[name.replace("_", " "), _shown(value)] for name, value in body.items() if value not in (None, [])]
-    return Table([Column("what", Kind.ID), Column("value", Kind.ID)], rows)
+    return Table([Column("what", Kind.ID), Column("value")], rows)
 
 
 def _shown(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{name} {number}" for name, number in value.items())
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -152,8 +152,8 @@ def purge(
     with connect(invocation, timeout_s=_PURGE_TIMEOUT_S) as connection:
         body = connection.api.post(PURGE_PATH, wanted | {"dry_run": True}).content
         plan = decode(body)
-        if not dry_run and plan["removed"]:
-            if not yes:
+        if not dry_run:
+            if plan["removed"] and not yes:
                 _confirm(plan, invocation)
             body = connection.api.post(PURGE_PATH, wanted | {"dry_run": False}).content
     out.answer(body, _receipt, items=None)

@@ -83,7 +83,8 @@ def _purging(removed: int) -> Callable[[Request], Answer]:
     [
         (["--dry-run"], 3, ExitCode.DONE, [True]),
         (["--yes"], 3, ExitCode.DONE, [True, False]),
-        (["--yes"], 0, ExitCode.DONE, [True]),
+        (["--yes"], 0, ExitCode.DONE, [True, False]),
+        ([], 0, ExitCode.DONE, [True, False]),  # nothing to ask about
         ([], 3, ExitCode.USAGE, [True]),  # nobody is there to ask
     ],
 )
