@@ -6,7 +6,7 @@ What was counted before the backup is there once afterwards, what came later com
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.chaos.installation import own_places, running
+from tests.services.places import HOST
+from tests.support.clickhouse_cluster import BACKUPS, Node, running_nodes
 from tests.support.postgresql import server_in_environment
 from tests.support.program import Program
 from tests.support.services import SERVERS, unset
@@ -25,13 +27,20 @@ _MISSING = unset(*SERVERS)
 _NOW = datetime.now(UTC)
 _DAY = _NOW.date().isoformat()
 _PATIENCE_S = 120.0
-_SESSION_S = 3_600
 
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
 
 
-def test_the_documented_procedure(tmp_path: Path) -> None:
-    with own_places() as places:
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[Node]:
+    """A server with a disk for backups; none of it concerns the one that other tests use."""
+    with running_nodes(tmp_path / "clickhouse", (1,)) as (node,):
+        yield node
+
+
+def test_the_documented_procedure(tmp_path: Path, clickhouse: Node) -> None:
+    with own_places() as shared:
+        places = shared | {"CA_CLICKHOUSE_HOST": HOST, "CA_CLICKHOUSE_PORT": str(clickhouse.http_port)}
         program = Program(tmp_path, places)
         program.run("init-schema")
         program.run("campaigns", "create", "--name", "Spring")
@@ -40,12 +49,9 @@ def test_the_documented_procedure(tmp_path: Path) -> None:
             eventually(lambda: nothing_waits(program), "nothing to wait", within_s=_PATIENCE_S)
 
         database = places["CA_CLICKHOUSE_DATABASE"]
-        place = {"host": places["CA_CLICKHOUSE_HOST"], "port": int(places["CA_CLICKHOUSE_PORT"])}
-        # Kept in the server's memory for one session: what the servers of tests are started with names no disk for it.
-        # A session of 60 s, as they are unless told, ends on a slow machine while the workers below run.
-        session = {"session_id": f"backup-{database}", "settings": {"session_timeout": _SESSION_S}}
-        with clickhouse_connect.get_client(**place, **session) as clickhouse:  # type: ignore[arg-type]
-            clickhouse.command(f"BACKUP DATABASE {database} TO Memory('friday')")
+        # As a folder: the library that the servers of tests are packs none.
+        with clickhouse_connect.get_client(host=HOST, port=clickhouse.http_port) as client:
+            client.command(f"BACKUP DATABASE {database} TO Disk('{BACKUPS}', 'friday')")
             tool(
                 places,
                 "pg_dump",
@@ -60,8 +66,8 @@ def test_the_documented_procedure(tmp_path: Path) -> None:
                 program.run("events", "send", "-", "--wait", stdin=events(200, 450))
                 assert clicks(program) == 450
 
-            clickhouse.command(f"DROP DATABASE {database} SYNC")
-            clickhouse.command(f"RESTORE DATABASE {database} FROM Memory('friday')")
+            client.command(f"DROP DATABASE {database} SYNC")
+            client.command(f"RESTORE DATABASE {database} FROM Disk('{BACKUPS}', 'friday')")
         server = server_in_environment()
         assert server is not None
         server.execute(f'DROP DATABASE "{places["CA_POSTGRES_DATABASE"]}" WITH (FORCE)')

@@ -21,6 +21,8 @@ import pytest
 from tests.services import clickhouse_library, packages, places
 
 NAME = "test_shards"
+BACKUPS = "backups"
+"""The disk of each server that it may keep backups on."""
 _PATIENCE_S = 60.0
 
 
@@ -139,8 +141,11 @@ def _config(nodes: Sequence[Node], node: Node, zookeeper_port: int | None) -> st
         replicas[one.shard] = replicas.get(one.shard, "") + place
     shards = "".join(f"<shard>{some}</shard>" for some in replicas.values())
     keeper = f"<zookeeper><node><host>{places.HOST}</host><port>{zookeeper_port}</port></node></zookeeper>"
+    disk = f"<{BACKUPS}><type>local</type><path>{node.directory / 'backups'}/</path></{BACKUPS}>"
     return (
         f"<clickhouse>{keeper if zookeeper_port else ''}"
+        f"<storage_configuration><disks>{disk}</disks></storage_configuration>"
+        f"<backups><allowed_disk>{BACKUPS}</allowed_disk></backups>"
         f"<macros><shard>{node.shard}</shard><replica>{node.directory.name}</replica></macros>"
         f"<remote_servers><{NAME}>{shards}</{NAME}></remote_servers></clickhouse>"
     )
