@@ -11,6 +11,7 @@ from textual.widgets._footer import FooterKey
 from campaignctl.tui.app import THEMES, Dashboard
 from campaignctl.tui.keys import help_text
 from campaignctl.tui.look import Look
+from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.widgets.frame import SCREENS
 from tests.tui.driving import dashboard, text_of, until
 
@@ -38,6 +39,21 @@ async def test_every_key_of_every_screen_does_something_that_the_next_key_surviv
                     await pilot.press(str(number))
                 screen.query_one("#filter").display = False
             assert app.is_running, name
+
+
+async def test_every_screen_is_drawn_while_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dimmed: the toolkit's ``opacity`` ends the program at a piece of a line that has no style, as plots have."""
+    monkeypatch.setattr(PolledScreen, "_is_behind", lambda _self: True)
+    app = dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(app, pilot, "ada@")
+        for number, _ in enumerate(SCREENS, 1):
+            await pilot.press(str(number))
+            await until(app, pilot, "ada@")
+            assert app.screen.has_class("behind")
+            app.refresh(layout=True)
+            await pilot.pause()
+            assert app.export_screenshot()
 
 
 async def test_help_names_every_key_there_is() -> None:
