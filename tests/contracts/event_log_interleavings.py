@@ -86,9 +86,12 @@ class Interleaving:
             assert list(batch.offsets) == list(range(position, batch.next_offset))
             assert list(batch.values) == self.records[partition][position : batch.next_offset]
             member.positions[partition] = batch.next_offset
-        ready = [p for p, at in member.positions.items() if p not in member.paused and at < len(self.records[p])]
-        if ready and not (polled.lost or polled.gained):
+        if self.ready(member) and not (polled.lost or polled.gained):
             assert polled.batches
+
+    def ready(self, member: Member) -> list[int]:
+        """Partitions with records that the member has not had."""
+        return [p for p, at in member.positions.items() if p not in member.paused and at < len(self.records[p])]
 
     def commit(self, index: int, partition: int) -> None:
         member = self.members.get(index)

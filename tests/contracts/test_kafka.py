@@ -29,6 +29,7 @@ from tests.contracts.test_event_log import BROKERS, KafkaHarness
 
 SERVICES = os.environ.get("CA_TEST_SERVICES", "")
 QUICK = KafkaTimeouts(session_s=6.0, max_poll_interval_s=20.0, request_s=2.0, delivery_s=4.0)
+_PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.skipif(not BROKERS, reason="CA_TEST_KAFKA_BROKERS names no brokers")
 needs_services = pytest.mark.skipif(not SERVICES, reason="CA_TEST_SERVICES names no program that freezes the broker")
@@ -202,16 +203,26 @@ def test_an_instance_that_comes_back_takes_over_at_once(harness: KafkaHarness, t
 
 
 class PatientConsumer:
-    """Waits for what a Kafka consumer does in its own time, where a model expects it at once."""
+    """Waits for what a Kafka consumer does in its own time, where a model expects it at once.
 
-    def __init__(self, consumer: Consumer) -> None:
+    ``is_due`` says whether the model expects records: then it waits for as long as a busy machine may take.
+    """
+
+    def __init__(self, consumer: Consumer, is_due: Callable[[], bool]) -> None:
         self._consumer = consumer
+        self._is_due = is_due
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._consumer, name)
 
     def poll(self, max_records: int, timeout_s: float) -> Assignment:
-        return self._consumer.poll(max_records, timeout_s + 1.0)
+        patient_until_s = time.monotonic() + _PATIENCE_S
+        while True:
+            polled = self._consumer.poll(max_records, timeout_s + 1.0)
+            if polled.batches or polled.lost or polled.gained:
+                return polled
+            if not self._is_due() or time.monotonic() > patient_until_s:
+                return polled
 
 
 class PatientInterleaving(Interleaving):
@@ -224,7 +235,8 @@ class PatientInterleaving(Interleaving):
         if index not in self.members:
             super().poll(index, max_records)
             member = self.members[index]
-            member.consumer = PatientConsumer(member.consumer)  # type: ignore[assignment]
+            consumer = PatientConsumer(member.consumer, lambda: bool(self.ready(member)))
+            member.consumer = consumer  # type: ignore[assignment]
             while len(member.positions) < len(self.records):
                 super().poll(index, max_records)
         super().poll(index, max_records)
