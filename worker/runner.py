@@ -1,8 +1,8 @@
 """The worker: takes part in the consumer group until it is told to stop.
 
 One thread does everything but the inserts, and no insert is under way while it polls, so a partition is never lost in
-the middle of a commit or of an insert. A store that cannot be reached
-stops nothing for good: the worker says so in its log, keeps its membership, and goes on when the store is back.
+the middle of a commit or of an insert. A store that cannot be reached stops nothing for good: the worker says so in its
+log, keeps its membership, and goes on when the store is back.
 """
 
 import logging

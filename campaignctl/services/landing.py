@@ -43,7 +43,7 @@ class FactStore(EventStore, ReportSink, Protocol):
 class Landing:
     """Writes batches. Every method raises ``Unavailable``: call it again.
 
-    May be used by one thread at a time; but ``append`` by another one beside it.
+    For one thread at a time, except that one ``append`` may be under way in another thread: it changes nothing here.
     """
 
     def __init__(
