@@ -18,6 +18,8 @@ from campaignctl.services.platform_tally import PlatformTally
 from campaignctl.services.schema import SchemaService
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from campaignctl.config import Settings
     from campaignctl.ports.ad_platforms import AccountAccess
     from campaignctl.ports.clock import Clock
@@ -56,8 +58,11 @@ def open_stores(settings: "Settings", *, clock: "Clock | None" = None, is_servin
             # A client hands renewed credentials back to the service that is built over the clients.
             accounts.keep_credentials(access, instead_of)
 
+        def stored(access: "AccountAccess") -> "Mapping[str, str]":
+            return accounts.stored_credentials(access)
+
         tally = PlatformTally()
-        platforms = ad_platforms(settings, clock, keep, tally)
+        platforms = ad_platforms(settings, clock, keep, stored, tally)
         stack.callback(platforms.close)
         accounts = AccountService(stores.metadata, vault, platforms, clock)
         app = build_app(settings, clock, stores, SchemaService(stores.migration_targets), accounts, platforms, tally)

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from campaignctl.adapters.ad_platforms.definitions import Configured
     from campaignctl.config import Settings
     from campaignctl.domain.conversions import Definition
-    from campaignctl.ports.ad_platforms import AdPlatform, KeepCredentials, PlatformWatch
+    from campaignctl.ports.ad_platforms import AdPlatform, KeepCredentials, PlatformWatch, StoredCredentials
     from campaignctl.ports.clock import Clock
     from campaignctl.services.conversions import Vocabularies
 
 
 def ad_platforms(
-    settings: "Settings", clock: "Clock", keep: "KeepCredentials", watch: "PlatformWatch"
+    settings: "Settings", clock: "Clock", keep: "KeepCredentials", stored: "StoredCredentials", watch: "PlatformWatch"
 ) -> "LazyPlatforms":
     """A client per platform, made when it is needed; ``keep`` stores credentials that a platform has renewed.
 
-    ``watch`` is told of every request.
+    ``stored`` tells those that are stored by now. ``watch`` is told of every request.
     """
 
     def around() -> "Surroundings":
         from campaignctl.adapters.ad_platforms.client import Surroundings
 
         dice = random.Random()  # noqa: S311  spreads retries, guards nothing
-        return Surroundings(clock, dice, on_credentials=keep, watch=watch)
+        return Surroundings(clock, dice, on_credentials=keep, stored_credentials=stored, watch=watch)
 
     def meta() -> "AdPlatform":
         from campaignctl.adapters.ad_platforms.meta import MetaAds

@@ -179,6 +179,14 @@ class KeepCredentials(Protocol):
         ...
 
 
+class StoredCredentials(Protocol):
+    """Tells an account's credentials as they are stored now: another process may have replaced those in hand."""
+
+    def __call__(self, access: AccountAccess, /) -> Mapping[str, str]:
+        """Nothing where the account is not stored, or has none. Raises ``Unavailable`` when the store is away."""
+        ...
+
+
 class PlatformWatch(Protocol):
     """Is told what happens between the product and the platforms; from any thread. Raises nothing."""
 

@@ -194,6 +194,20 @@ class AccountService:
             if self._metadata.reseal_account(account.id, kept.sealed, sealed):
                 return
 
+    def stored_credentials(self, access: AccountAccess) -> Mapping[str, str]:
+        """The account's credentials as they are stored now (``StoredCredentials``)."""
+        if access.organization_id is None:
+            return {}
+        draft = AccountDraft(Platform(access.platform), access.account_id)
+        account = self._metadata.find_account(access.organization_id, access.platform, draft.key)
+        kept = None if account is None else self._metadata.credentials_of_account(account.id)
+        if account is None or kept is None or not kept.sealed:
+            return {}
+        try:
+            return self._vault.open(kept.sealed, _owner(account))
+        except UnreadableCredentials:  # under a key this process does not know yet
+            return {}
+
     def seal_anew(self) -> SealedAnew:
         """Seal every account's credentials with the current key.
 

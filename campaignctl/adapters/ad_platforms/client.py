@@ -15,7 +15,7 @@ from campaignctl.adapters.ad_platforms.windows import KeyedRow, Lost, SeenRows
 from campaignctl.domain.platforms import account_key
 from campaignctl.domain.reports import ReportRow
 from campaignctl.errors import PlatformAnswerInvalid, PlatformError, PlatformSignInExpired
-from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials, PlatformWatch
+from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials, PlatformWatch, StoredCredentials
 from campaignctl.ports.clock import Clock
 
 _P = ParamSpec("_P")
@@ -35,6 +35,8 @@ class Surroundings:
     """None: connections to the configured hosts, where ``egress`` allows them."""
     on_credentials: KeepCredentials | None = None
     """Told of an account's credentials when the platform has replaced them; to be stored before anything else."""
+    stored_credentials: StoredCredentials | None = None
+    """Asked when a platform refuses a refresh token; None: those in hand are all there are."""
     watch: PlatformWatch | None = None
     """Told of every request; None: nobody is."""
     pace_s: float | None = None

@@ -117,7 +117,9 @@ class GoogleAds:
         self._clock = around.clock
         self._definitions = Definitions(definitions.GOOGLE, conversion_actions)
         self._caller = caller_of(Platform.GOOGLE, [base, tokens], around, pace_s=_PACE_S)
-        self._tokens = AccessTokens(self._caller, tokens, around.clock, around.on_credentials)
+        self._tokens = AccessTokens(
+            self._caller, tokens, around.clock, around.on_credentials, around.stored_credentials
+        )
         self._constants: dict[str, str] = {}
         self._constants_lock = Lock()
 

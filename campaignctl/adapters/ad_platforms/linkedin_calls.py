@@ -60,7 +60,12 @@ class LinkedInCalls:
         self._clock = around.clock
         self.caller = caller_of(Platform.LINKEDIN, [base, tokens], around, pace_s=_PACE_S)
         self.tokens = AccessTokens(
-            self.caller, tokens, around.clock, around.on_credentials, settles_within_s=_TOKEN_SETTLES_WITHIN_S
+            self.caller,
+            tokens,
+            around.clock,
+            around.on_credentials,
+            around.stored_credentials,
+            settles_within_s=_TOKEN_SETTLES_WITHIN_S,
         )
         self._lock = Lock()
         self._geos: dict[str, str] = {}

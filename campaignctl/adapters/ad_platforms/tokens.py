@@ -2,7 +2,8 @@
 
 A platform may replace the refresh token with every renewal. Then the old one may be worthless from that moment on, so
 the new one is handed back to be stored before the access token is used, and whoever still comes with the old one is
-served from what it led to.
+served from what it led to. Another process may have replaced it too: a refresh token that is refused is looked up in
+the store before anybody is asked to sign in again.
 """
 
 import hashlib
@@ -29,12 +30,14 @@ from campaignctl.adapters.ad_platforms.client import (
 )
 from campaignctl.adapters.ad_platforms.http import Answer, Call, Caller, Hold, Judge, Retry, Unauthorized
 from campaignctl.errors import PlatformError, PlatformRejected, PlatformSignInExpired
-from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials
+from campaignctl.ports.ad_platforms import AccountAccess, KeepCredentials, StoredCredentials
 from campaignctl.ports.clock import Clock
 
 _T = TypeVar("_T")
 _EARLY_S, _EARLY_SHARE = 60.0, 0.1
 """A token is renewed so long before it ends, but not before all but this share of its life is over."""
+_STORED_WITHIN_S = 2.0
+"""So long another process may take from the platform's answer to having the new refresh token stored."""
 _UNKNOWN_LIFE_S = 3_000.0
 _LONGEST_LIFE_S = 10 * 366 * 86_400.0
 _ENTRIES = 10_000
@@ -63,6 +66,7 @@ class AccessTokens:
         token_url: httpx2.URL,
         clock: Clock,
         on_credentials: KeepCredentials | None,
+        stored: StoredCredentials | None = None,
         *,
         settles_within_s: float = 0.0,
     ) -> None:
@@ -71,6 +75,7 @@ class AccessTokens:
         self._token_url = str(token_url)
         self._clock = clock
         self._on_credentials = on_credentials
+        self._stored = stored
         self._settles_within_s = settles_within_s
         self._lock = Lock()
         self._grants: dict[str, _Grant] = {}
@@ -142,8 +147,16 @@ class AccessTokens:
                 account_id=access.account_id,
                 hint=f"sign in to {access.platform} again",
             )
-        call = self._call(access, grant.refresh_token)
-        payload = self._caller.fetch(call, lambda answer: self._judge(call, answer))
+        try:
+            call, payload = self._asked(access, grant.refresh_token)
+        except PlatformSignInExpired:
+            replaced = self._replaced_elsewhere(access, grant.refresh_token)
+            if not replaced:
+                raise
+            grant.refresh_token = grant.stored = replaced
+            with self._lock:
+                self._grants[_key(access, replaced)] = grant
+            call, payload = self._asked(access, replaced)
         now_s = self._clock.monotonic_s()
         token = checked(self._caller, call, _a_token, payload.get("access_token"))
         life_s = _seconds(payload.get("expires_in")) or _UNKNOWN_LIFE_S
@@ -159,6 +172,20 @@ class AccessTokens:
             grant.stored = rotated
         grant.access_token = token
         grant.renew_at_s = now_s + life_s - min(_EARLY_S, life_s * _EARLY_SHARE)
+
+    def _asked(self, access: AccountAccess, refresh_token: str) -> tuple[Call, Mapping[str, Any]]:
+        call = self._call(access, refresh_token)
+        return call, self._caller.fetch(call, lambda answer: self._judge(call, answer))
+
+    def _replaced_elsewhere(self, access: AccountAccess, refused: str) -> str:
+        """The refresh token that is stored by now in the place of the refused one; "" where it is still that one."""
+        if self._stored is None:
+            return ""
+        found = self._stored(access).get("refresh_token", "")
+        if found == refused:
+            self._clock.sleep(_STORED_WITHIN_S)
+            found = self._stored(access).get("refresh_token", "")
+        return "" if found == refused else found
 
     def _call(self, access: AccountAccess, refresh_token: str) -> Call:
         client = credential(access, "client_id")
