@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+from collections import Counter as Counts
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
@@ -18,7 +19,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 from campaignctl.domain.jobs import JobError, JobKind, JobStatus
 from campaignctl.errors import CampaignctlError, Unavailable
 from campaignctl.ports.clock import Clock
-from campaignctl.ports.jobs import JobStore
+from campaignctl.ports.jobs import JobStore, Lane
 from campaignctl.services.jobs import (
     LEASE_S,
     RENEW_EVERY_S,
@@ -34,6 +35,8 @@ logger = logging.getLogger("campaignctl.worker.jobs")
 _LOOK_EVERY_S = 0.5
 _AWAY_S = 5.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
+# Those of a kind that wait for something, each in a lane that is full, leave others a place until there are so many.
+_MOST_OF_A_KIND = 32
 # A job that takes its process down with it would do so for ever.
 _MOST_ATTEMPTS = 20
 
@@ -57,7 +60,7 @@ class _Held:
 
 
 class JobRunner:
-    """Does the jobs of the kinds it has handlers for, up to ``per_kind`` of each at once."""
+    """Does the jobs of the kinds it has handlers for, up to ``per_lane`` of each lane of a kind at once."""
 
     def __init__(
         self,
@@ -66,13 +69,13 @@ class JobRunner:
         clock: Clock,
         metrics: JobMetrics,
         *,
-        per_kind: int = 2,
+        per_lane: int = 2,
     ) -> None:
         self._store = store
         self._handlers = dict(handlers)
         self._clock = clock
         self._metrics = metrics
-        self._per_kind = per_kind
+        self._per_lane = per_lane
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._held: dict[int, _Held] = {}
         self._renewed_s = clock.monotonic_s()
@@ -116,8 +119,8 @@ class JobRunner:
         """Forget what has ended, keep the leases, and take up one more job; answers whether there was one."""
         self._held = {job_id: held for job_id, held in self._held.items() if not held.is_done}
         self._renew()
-        kinds = self._kinds_with_room()
-        job = self._store.claim_job(kinds, self._owner, LEASE_S) if kinds else None
+        kinds, full = self._room()
+        job = self._store.claim_job(kinds, self._owner, LEASE_S, full) if kinds else None
         if job is None:
             return False
         context = JobContext(job, self._store, self._owner, self._clock)
@@ -126,9 +129,12 @@ class JobRunner:
         thread.start()
         return True
 
-    def _kinds_with_room(self) -> list[JobKind]:
-        busy = [held.context.job.kind for held in self._held.values()]
-        return [kind for kind in self._handlers if busy.count(kind) < self._per_kind]
+    def _room(self) -> tuple[list[JobKind], list[Lane]]:
+        """The kinds of which another job may be taken up, and the lanes of those that have no place left."""
+        lanes = Counts((held.context.job.kind, held.context.lane) for held in self._held.values())
+        kinds = Counts(held.context.job.kind for held in self._held.values())
+        full = [lane for lane, busy in lanes.items() if busy >= self._per_lane]
+        return [kind for kind in self._handlers if kinds[kind] < _MOST_OF_A_KIND], full
 
     def _renew(self) -> None:
         if self._clock.monotonic_s() - self._renewed_s < RENEW_EVERY_S:

@@ -79,3 +79,5 @@ class Job:
     cancel_requested: bool
     attempts: int
     """How often it was taken up: more than once after a crash."""
+    lane: str = ""
+    """With which jobs of its kind it shares places at work."""

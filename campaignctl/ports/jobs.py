@@ -13,6 +13,9 @@ from typing import Protocol
 
 from campaignctl.domain.jobs import Job, JobError, JobKind, JobStatus, Progress
 
+Lane = tuple[JobKind, str]
+"""A kind of jobs, and with which of them places are shared (``NewJob.lane``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobScope:
@@ -33,6 +36,8 @@ class NewJob:
     """What its progress counts."""
     join_key: str | None = None
     """While an unfinished job of the kind, organization and campaign has the same key, that one stands for this."""
+    lane: str = ""
+    """Jobs of a kind share places at work with those of their lane only. Letters, digits and ``_``."""
     scope: JobScope | None = None
     """Given: at most one unfinished job of the kind and campaign may have an overlapping scope."""
 
@@ -75,10 +80,12 @@ class JobStore(Protocol):
         """Up to ``limit`` jobs with a smaller id than ``before_id``, newest first."""
         ...
 
-    def claim_job(self, kinds: Collection[JobKind], owner: str, lease_s: float, /) -> Job | None:
+    def claim_job(
+        self, kinds: Collection[JobKind], owner: str, lease_s: float, full: Collection[Lane] = (), /
+    ) -> Job | None:
         """The oldest job of the kinds that is queued, or running under an ended lease; the owner's from now on.
 
-        Of several claimers one gets it.
+        None whose kind and lane are among the ``full`` ones. Of several claimers one gets it.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Fetching one account's reports: what is asked for, by whose leave, and window after window until all are complete."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,14 @@ from campaignctl.domain.fetches import FetchRequest, days_asked
 from campaignctl.domain.jobs import JobError
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportedAccount
-from campaignctl.errors import CampaignctlError, PlatformAnswerInvalid, PlatformRejected, PlatformThrottled, Unavailable
+from campaignctl.errors import (
+    CampaignctlError,
+    PlatformAnswerInvalid,
+    PlatformError,
+    PlatformRejected,
+    PlatformThrottled,
+    Unavailable,
+)
 from campaignctl.ports.accounts import AccountRecords, ToldFacts
 from campaignctl.ports.ad_platforms import (
     AccountAccess,
@@ -27,9 +35,16 @@ from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, Position
 from campaignctl.ports.reports import ReportStore
 from campaignctl.services.accounts import own_actions
-from campaignctl.services.jobs import JobContext
+from campaignctl.services.jobs import JobContext, JobInterrupted
 from campaignctl.services.positions import Positions
-from campaignctl.services.report_windows import FetchedAccount, KeptWindow, WindowFetcher, WindowOutcome, window_place
+from campaignctl.services.report_windows import (
+    FetchedAccount,
+    KeptWindow,
+    PublishedWindow,
+    WindowFetcher,
+    WindowOutcome,
+    window_place,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +52,9 @@ _T = TypeVar("_T")
 _FACTS_HOLD = timedelta(hours=24)
 _HOLD_S = 120.0
 _LAND_WITHIN_S = 120.0
+_LAST_LAND_WITHIN_S = 5.0
+_WINDOWS_BEHIND = 3
+"""So many windows may be on their way from the log to the store while the next one is read."""
 _LOOK_EVERY_S = 0.1
 _LONGEST_WAIT_S = 1_800.0
 """A platform that asks for a longer wait is given up for this job; the schedule comes back."""
@@ -71,7 +89,7 @@ class AccountOutcome:
     error: JobError | None = None
 
     def add(self, outcome: WindowOutcome | None) -> None:
-        """A window is complete; None: somebody else had fetched it."""
+        """A window is complete, and its records have landed; None: somebody else had fetched it."""
         self.windows += 1
         if outcome is not None:
             self.rows += outcome.rows
@@ -130,7 +148,7 @@ class AccountFetcher:
         One fetch of an account at a time: what it compares with must have landed. Raises ``PlatformError``, what ends
         the job, and ``Unavailable``.
         """
-        owner = f"job {context.job.id}"
+        owner, behind = f"job {context.job.id}", deque[PublishedWindow]()
         with self._watched(plan.platform):
             self._hold(account, owner, context)
             try:
@@ -139,9 +157,44 @@ class AccountFetcher:
                 planned(len(windows))
                 for window in windows:
                     self._hold(account, owner, context)
-                    outcome.add(self._window(of, window, context))
+                    published = self._window(of, window, context)
+                    if published is None:
+                        outcome.add(None)
+                    else:
+                        behind.append(published)
+                    self._settle(behind, outcome, context, most=_WINDOWS_BEHIND)
+                self._settle(behind, outcome, context)
+            except PlatformError:  # what had been fetched before it stays
+                self._settle(behind, outcome, context)
+                raise
+            except JobInterrupted:  # the job goes on elsewhere, and produces again what it has no word of
+                behind.clear()
+                raise
             finally:
-                self._metadata.hold_account(account.id, owner, 0.0)
+                self._let_go(account, owner, behind)
+
+    def _settle(
+        self, behind: deque[PublishedWindow], outcome: AccountOutcome, context: JobContext, *, most: int = 0
+    ) -> None:
+        """Complete the windows that have landed, and wait for the oldest while there are more than ``most``."""
+        while behind:
+            if len(behind) > most:
+                self._until_landed(behind[0].produced, context)
+            elif not self._positions.reached(behind[0].produced):
+                return
+            landed = behind.popleft()
+            landed.complete()
+            outcome.add(landed.outcome)
+
+    def _let_go(self, account: PlatformAccount, owner: str, behind: Sequence[PublishedWindow]) -> None:
+        """Let others fetch the account; what was broken off has a moment to land, for they compare with what has."""
+        deadline_s = self._clock.monotonic_s() + _LAST_LAND_WITHIN_S
+        produced = [position for one in behind for position in one.produced]
+        try:
+            while produced and self._clock.monotonic_s() < deadline_s and not self._positions.reached(produced):
+                self._clock.sleep(_LOOK_EVERY_S)
+        finally:
+            self._metadata.hold_account(account.id, owner, 0.0)
 
     @contextmanager
     def _watched(self, platform: Platform) -> Iterator[None]:
@@ -179,7 +232,7 @@ class AccountFetcher:
         self._hold(account, f"job {context.job.id}", context)
         return self._fetcher(context).derive(of, window)
 
-    def _window(self, of: FetchedAccount, window: ReportRequest, context: JobContext) -> WindowOutcome | None:
+    def _window(self, of: FetchedAccount, window: ReportRequest, context: JobContext) -> PublishedWindow | None:
         if self._is_fetched(of, window, context.job.created_at):
             return None
         fetcher = self._fetcher(context)

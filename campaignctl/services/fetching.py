@@ -1,9 +1,10 @@
 """Fetching reports: asking for a fetch, and doing it as a job that survives its process.
 
-A job takes each platform in a thread of its own, so that one that is slow or throttled delays no other; within a
-platform it goes account after account, window after window. What a window has read is kept as it came, so the job
-resumes at the page where it stopped, whoever goes on with it. A window that somebody else has fetched since the job was
-asked for is not fetched again: a thousand campaigns of one account cost one report.
+A job takes each platform in a thread of its own, and fetches from one platform share places at work with each other
+only, so that one that is slow or throttled delays no other. Within a platform it goes account after account, window
+after window. What a window has read is kept as it came, so the job resumes at the page where it stopped, whoever goes
+on with it. A window that somebody else has fetched since the job was asked for is not fetched again: a thousand
+campaigns of one account cost one report.
 """
 
 import json
@@ -60,6 +61,7 @@ class FetchService:
         if not listed:
             raise InvalidInput.of("platforms", "is empty for this campaign: link it to native campaigns first")
         params = job_params(request)
+        asked = set(request.platforms or listed)
         new = NewJob(
             JobKind.FETCH,
             campaign.organization_id,
@@ -68,6 +70,7 @@ class FetchService:
             created_by=actor.user_id,
             unit="windows",
             join_key=json.dumps(params, sort_keys=True),
+            lane=asked.pop().value if len(asked) == 1 else "",
         )
         return self._jobs.submit(new, actor)
 
@@ -80,7 +83,14 @@ class FetchService:
             "end_date": last.isoformat(),
         }
         join_key = json.dumps(params, sort_keys=True)
-        new = NewJob(JobKind.FETCH, account.organization_id, params, unit="windows", join_key=join_key)
+        new = NewJob(
+            JobKind.FETCH,
+            account.organization_id,
+            params,
+            unit="windows",
+            join_key=join_key,
+            lane=account.platform.value,
+        )
         return self._jobs.submit(new, Actor.machine_operator(account.organization_id))
 
 
@@ -105,6 +115,9 @@ class FetchHandler:
             thread.start()
         while any(thread.is_alive() for thread in threads):
             self._clock.sleep(_LOOK_EVERY_S)
+            left = [one.platform for one, thread in zip(work, threads, strict=True) if thread.is_alive()]
+            if len(left) == 1:  # what it waits for now is that platform, and no other fetch has to wait with it
+                context.lane = left[0].value
             _tell(context, work)
         for one in work:
             if isinstance(one.ended_by, JobCancelled):

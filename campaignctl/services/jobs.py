@@ -125,6 +125,8 @@ class JobContext:
         """As it was when it was claimed."""
         self.state = job.state
         """What the last checkpoint with a state kept, in this process or before: where to resume."""
+        self.lane = job.lane
+        """With whom it shares places at work by now: a job may say that all it still waits for is of another lane."""
         self._store = store
         self._owner = owner
         self._clock = clock

@@ -3,7 +3,8 @@
 1. read the pages that are still missing, and keep each as it came before the next one is asked for;
 2. make slices of all of them, and compare each with the version that stands;
 3. produce the slices that are different, those of rows that have vanished, and behind them what was covered;
-4. write down that the window is complete.
+4. once that has landed, write down that the window is complete. The next window may be read meanwhile: no two of a
+   fetch have a slice in common, so that what one compares with is never what another has on its way.
 
 Every step bears repetition: a process that dies anywhere is followed by one that reads on from the last page kept.
 """
@@ -52,6 +53,16 @@ class WindowOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedWindow:
+    """A window whose records are in the log."""
+
+    outcome: WindowOutcome
+    produced: Sequence[Position]
+    complete: Callable[[], None]
+    """Writes down that the window is complete; to be called once the records have landed."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptWindow:
     """A window that was fetched, with its answers."""
 
@@ -96,8 +107,11 @@ class WindowFetcher:
         self._checkpoint = checkpoint
         self._watch = watch
 
-    def fetch(self, of: FetchedAccount, window: ReportRequest, job_id: int) -> WindowOutcome:
-        """Fetch the window for the job, from where it stopped. Raises the platform's errors and ``Unavailable``."""
+    def fetch(self, of: FetchedAccount, window: ReportRequest, job_id: int) -> PublishedWindow:
+        """Fetch the window for the job, from where it stopped. Raises the platform's errors and ``Unavailable``.
+
+        It is complete once its records have landed and the caller says so.
+        """
         place, started_at = window_place(of.account.id, window), self._clock.now()
         kept = self._pages.pages_of(place, job_id)
         with ReportSpool() as spool:
@@ -109,9 +123,9 @@ class WindowFetcher:
                 self._read_again(of, window, place, job_id, kept, spool)
             else:
                 kept = self._read_on(of, window, place, job_id, kept, spool)
-            outcome = self._publish(of, window, spool, kept[-1].fetched_at)
-        self._pages.complete_window(place, job_id, min(started_at, kept[0].fetched_at))
-        return outcome
+            outcome, produced = self._publish(of, window, spool, kept[-1].fetched_at)
+        since = min(started_at, kept[0].fetched_at)
+        return PublishedWindow(outcome, produced, lambda: self._pages.complete_window(place, job_id, since))
 
     def derive(self, of: FetchedAccount, window: KeptWindow) -> WindowOutcome:
         """Make the slices of the window's days again, as the account's conversions are counted now; asks nobody.
@@ -189,7 +203,7 @@ class WindowFetcher:
 
     def _publish(
         self, of: FetchedAccount, window: ReportRequest, spool: ReportSpool, fetched_at: datetime
-    ) -> WindowOutcome:
+    ) -> tuple[WindowOutcome, list[Position]]:
         fetched_us = _microseconds(fetched_at)
         key = AccountKey(of.account.organization_id, of.account.platform.value, of.account.key)
         standing = dict(self._reports.standing_slices(key, window.level, window.breakdown, window.first, window.last))
@@ -212,8 +226,8 @@ class WindowFetcher:
             Coverage(level, native_id, window.breakdown, window.first, window.last, fetched_us)
             for native_id in window.native_ids or ("",)
         ]
-        self._landed(self._produce(of.reported, changed(), covered))
-        return WindowOutcome(spool.count, counter.changed)
+        produced = self._produce(of.reported, changed(), covered)
+        return WindowOutcome(spool.count, counter.changed), produced
 
     def _produce(
         self, reported: ReportedAccount, slices: Iterator[ReportSlice], covered: Sequence[Coverage]

@@ -40,6 +40,13 @@ def main() -> int:
         "--days", type=int, default=DAYS, metavar="N", help=f"age of the oldest event (default: {DAYS}; 90: a backfill)"
     )
     parser.add_argument(
+        "--campaigns",
+        type=int,
+        default=_FETCHED_CAMPAIGNS,
+        metavar="N",
+        help=f"campaigns that are fetched (default: {_FETCHED_CAMPAIGNS:,})",
+    )
+    parser.add_argument(
         "--only",
         choices=(
             "ingest",
@@ -69,7 +76,7 @@ def main() -> int:
         if chosen.only in (None, "reports"):
             reports(directory, chosen.rounds)
         if chosen.only == "fetching":
-            fetching(directory)
+            fetching(directory, chosen.campaigns)
         if chosen.only == "scale":
             from tests.bench.scale import measure
 
@@ -107,14 +114,27 @@ def reports(directory: Path, rounds: int) -> None:
             )
 
 
-def fetching(directory: Path) -> None:
+def fetching(directory: Path, campaigns: int) -> None:
     """Takes minutes: LinkedIn answers the countries of one campaign at a time, five times a second."""
-    print(f"fetching {_FETCHED_CAMPAIGNS:,} campaigns on four platforms, 30 days, from a sandbox with 50 ms latency")
-    one = _measured("tests.bench.fetching", _FETCHED_CAMPAIGNS, directory / "fetching")
-    names = ("seconds", "calls", "rows", "latency_s", "in_calls_s", "pace_s", "quota_s", "rest_s", "handlers_s")
-    print(f"  {'':10}" + "".join(f"{name:>12}" for name in names))
+    print(f"fetching {campaigns:,} campaigns on four platforms, 30 days, from a sandbox with 50 ms latency")
+    one = _measured("tests.bench.fetching", campaigns, directory / "fetching")
+    shown = {
+        "seconds": "took",
+        "calls": "calls",
+        "rows": "rows",
+        "queued_s": "= queued",
+        "latency_s": "+ latency",
+        "sandbox_s": "+ sandbox's CPU",
+        "waits_s": "+ pace, quota",
+        "client_s": "+ client's CPU",
+        "stores_s": "+ stores",
+        "landing_s": "+ landing",
+        "for_cpu_s": "+ no CPU free",
+        "rest_s": "+ unexplained",
+    }
+    print(f"  {'':10}" + "".join(f"{name:>16}" for name in shown.values()))
     for platform, told in one["platforms"].items():
-        print(f"  {platform:10}" + "".join(f"{told[name]:>12,.1f}" for name in names))
+        print(f"  {platform:10}" + "".join(f"{told[name]:>16,.1f}" for name in shown))
     print(
         f"  all: {one['seconds']:.0f} s; CPU of the product {one['cpu_s']:.0f} s, of the sandbox {one['sandbox_cpu_s']:.0f} s;"
         f" memory rose by {one['rise_mib']:.0f} MiB"

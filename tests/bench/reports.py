@@ -248,7 +248,9 @@ def _fetched(
         collect_rarely()  # as a worker does, whose jobs fetch
         with Usage() as usage:
             for window in windows:
-                rows += fetcher.fetch(of, window, 1).rows
+                published = fetcher.fetch(of, window, 1)
+                published.complete()
+                rows += published.outcome.rows
     return rows, usage
 
 

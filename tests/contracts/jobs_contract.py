@@ -180,6 +180,34 @@ class JobsContract:
         assert last is not None
         assert last.id == fetch.id
 
+    def test_a_job_of_a_full_lane_is_left_for_others(
+        self, harness: Harness, metadata: MetadataStore, organization: int
+    ) -> None:
+        def claimed(*full: tuple[JobKind, str]) -> int | None:
+            job = metadata.claim_job(KINDS, "me", LEASE_S, full)
+            return None if job is None else job.id
+
+        meta = [self.add(metadata, organization, kind=JobKind.FETCH, lane="meta") for _ in range(2)]
+        several = self.add(metadata, organization, kind=JobKind.FETCH)
+        replay, google = (
+            self.add(metadata, organization, lane="meta"),
+            self.add(metadata, organization, kind=JobKind.FETCH, lane="google"),
+        )
+        assert [job.lane for job in (meta[0], several, replay)] == ["meta", "", "meta"]
+        everything = ((JobKind.FETCH, "meta"), (JobKind.FETCH, ""), (JobKind.FETCH, "google"), (JobKind.REPLAY, "meta"))
+        assert claimed(*everything) is None
+        assert claimed(*everything[:1], (JobKind.REPLAY, "")) == several.id
+        assert claimed(*everything[:2]) == replay.id
+        assert claimed(*everything[:2]) == google.id
+        assert claimed(*everything[:2]) is None
+        assert claimed() == meta[0].id
+        harness.clock.advance(LEASE_S + 1)
+        assert claimed(*everything[:1]) == several.id
+        taken = metadata.claim_job([JobKind.FETCH], "you", LEASE_S, [(JobKind.FETCH, "google")])
+        assert taken is not None
+        assert (taken.id, taken.lane) == (meta[0].id, "meta")
+        assert [job.lane for job in metadata.list_jobs(JobFilter(), None, 9)] == ["google", "meta", "", "meta", "meta"]
+
     def test_a_dead_owners_job_is_resumed_from_its_state(
         self, harness: Harness, metadata: MetadataStore, organization: int
     ) -> None:

@@ -81,7 +81,7 @@ class Process:
         platforms = {Platform.LINKEDIN: self._client}
         self.accounts = AccountService(app.metadata, CredentialVault(ring), platforms, app.clock)
         handlers = {JobKind.FETCH: fetch_handler(app, platforms, self.accounts.access)}
-        self._jobs = JobRunner(app.metadata, handlers, app.clock, JobMetrics(CollectorRegistry()), per_kind=1).start()
+        self._jobs = JobRunner(app.metadata, handlers, app.clock, JobMetrics(CollectorRegistry()), per_lane=1).start()
 
     def _keep(self, access: AccountAccess, instead_of: str) -> None:
         self.accounts.keep_credentials(access, instead_of)

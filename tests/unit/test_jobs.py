@@ -63,9 +63,9 @@ def new(actor: Actor, kind: JobKind = JobKind.REPLAY, **members: object) -> NewJ
 
 
 def runner(
-    metadata: SQLiteMetadata, handler: Handler, *, kind: JobKind = JobKind.REPLAY, per_kind: int = 2
+    metadata: SQLiteMetadata, handler: Handler, *, kind: JobKind = JobKind.REPLAY, per_lane: int = 2
 ) -> JobRunner:
-    return JobRunner(metadata, {kind: handler}, SystemClock(), JobMetrics(CollectorRegistry()), per_kind=per_kind)
+    return JobRunner(metadata, {kind: handler}, SystemClock(), JobMetrics(CollectorRegistry()), per_lane=per_lane)
 
 
 def stored(metadata: SQLiteMetadata, job: Job) -> Job:
@@ -271,11 +271,36 @@ def test_one_kind_does_not_take_all_places(metadata: SQLiteMetadata, service: Jo
     handler = Handler(act)
     for _ in range(5):
         service.submit(new(operator), operator)
-    running = runner(metadata, handler, per_kind=2).start()
+    running = runner(metadata, handler, per_lane=2).start()
     eventually(lambda: len(handler.ran) == 2)
     assert not running.turn()
     free.set()
     eventually(lambda: len(handler.ran) == 5)
+    assert running.stop(10)
+
+
+def test_a_lane_does_not_take_the_places_of_another(
+    metadata: SQLiteMetadata, service: JobService, operator: Actor
+) -> None:
+    free = threading.Event()
+
+    def act(context: JobContext) -> JobResult:
+        if context.job.lane == "":  # all it waits for from now on is of the slow lane
+            context.lane = "slow"
+        if context.lane == "slow":
+            assert free.wait(60)
+        return DONE
+
+    handler = Handler(act)
+    moving = [service.submit(new(operator), operator) for _ in range(3)]
+    slow = [service.submit(new(operator, lane="slow"), operator) for _ in range(3)]
+    quick = [service.submit(new(operator, lane="quick"), operator) for _ in range(3)]
+    running = runner(metadata, handler, per_lane=2).start()
+    eventually(lambda: all(stored(metadata, job).status is JobStatus.SUCCEEDED for job in quick))
+    eventually(lambda: all(stored(metadata, job).status is JobStatus.RUNNING for job in moving))
+    assert sum(stored(metadata, job).status is JobStatus.QUEUED for job in slow) >= 1
+    free.set()
+    eventually(lambda: all(stored(metadata, job).status is JobStatus.SUCCEEDED for job in [*moving, *slow]))
     assert running.stop(10)
 
 

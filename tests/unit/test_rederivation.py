@@ -137,7 +137,7 @@ class _Account:
     def fetch(self, job_id: int, window: ReportRequest, told: Told) -> None:
         self.client.told = told
         self.clock.advance(60)
-        self._fetcher().fetch(self._of(), window, job_id)
+        self._fetcher().fetch(self._of(), window, job_id).complete()
 
     def derive(self, stop_after: int | None = None) -> int:
         """Answers how many slices were produced; ``stop_after`` so many windows the process dies."""

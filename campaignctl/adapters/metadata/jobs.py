@@ -1,7 +1,7 @@
 """Jobs, and the leases of those who do them."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from campaignctl.adapters.metadata.database import (
     seconds_to_us,
 )
 from campaignctl.domain.jobs import Job, JobError, JobKind, JobStatus, Progress
-from campaignctl.ports.jobs import JobFilter, JobInTheWay, JobScope, LeaseState, NewJob
+from campaignctl.ports.jobs import JobFilter, JobInTheWay, JobScope, Lane, LeaseState, NewJob
 
 _BEHIND_ALL = 2**63 - 1
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -56,8 +56,14 @@ class JobTables(Tables):
             )
         return list(map(_job, rows))
 
-    def claim_job(self, kinds: Collection[JobKind], owner: str, lease_s: float, /) -> Job | None:
-        claimable: dict[str, Value] = {"kinds": f",{','.join(kind.value for kind in kinds)},", "now_us": self._now_us()}
+    def claim_job(
+        self, kinds: Collection[JobKind], owner: str, lease_s: float, full: Collection[Lane] = (), /
+    ) -> Job | None:
+        claimable: dict[str, Value] = {
+            "kinds": _listed(kind.value for kind in kinds),
+            "full": _listed(f"{kind.value}/{lane}" for kind, lane in full),
+            "now_us": self._now_us(),
+        }
         with self._database.reading() as tx:  # most looks find nothing: those take no writer's place
             if tx.one("find_claimable_job", **claimable) is None:
                 return None
@@ -139,7 +145,15 @@ def insert_job(tx: Transaction, new: NewJob, now_us: int) -> Job:
     row = tx.one(
         "add_job", params=_text(new.params), unit=new.unit, created_by=new.created_by, now_us=now_us, **_wanted(new)
     )
-    return _stored(tx, given(row)["id"])
+    job_id = given(row)["id"]
+    if new.lane:
+        tx.run("add_job_lane", job_id=job_id, lane=new.lane)
+    return _stored(tx, job_id)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A list in which each name stands between commas of its own, so that it is found and taken out by itself."""
+    return "".join(f",{name}," for name in names)
 
 
 def _wanted(new: NewJob) -> dict[str, Value]:
@@ -184,6 +198,7 @@ def _job(row: Row) -> Job:
         finished_at=None if finished_us is None else from_us(finished_us),
         cancel_requested=bool(row["cancel_requested"]),
         attempts=row["attempts"],
+        lane=row["lane"],
     )
 
 

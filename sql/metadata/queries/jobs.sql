@@ -27,16 +27,21 @@ VALUES (
 )
 RETURNING id;
 
+-- add_job_lane
+INSERT INTO job_lanes (job_id, lane) VALUES (:job_id, :lane);
+
 -- fetch_job
 SELECT id, organization_id, kind, campaign_id, params, state, status, done, total, unit, result, error, created_by,
-       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts
+       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts,
+       COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') AS lane
 FROM jobs
 WHERE id = :job_id;
 
 -- list_jobs
 -- A page, newest first; a NULL filter lets everything pass.
 SELECT id, organization_id, kind, campaign_id, params, state, status, done, total, unit, result, error, created_by,
-       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts
+       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts,
+       COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') AS lane
 FROM jobs
 WHERE id < :before_id
   AND (CAST(:organization_id AS BIGINT) IS NULL OR organization_id = :organization_id)
@@ -47,11 +52,15 @@ ORDER BY id DESC
 LIMIT :limit;
 
 -- find_claimable_job
--- The oldest job that nobody is doing; kinds is a list between commas (,fetch,replay,).
+-- The oldest job that nobody is doing. kinds is a list of names between commas (,fetch,,replay,), full one of lanes (,fetch/meta,).
 SELECT id FROM jobs
 WHERE status IN ('queued', 'running')
   AND (status = 'queued' OR lease_until_us <= :now_us)
   AND REPLACE(CAST(:kinds AS TEXT), ',' || kind || ',', '') <> CAST(:kinds AS TEXT)
+  AND REPLACE(
+      CAST(:full AS TEXT),
+      ',' || kind || '/' || COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') || ',', ''
+  ) = CAST(:full AS TEXT)
 ORDER BY id
 LIMIT 1;
 
@@ -61,6 +70,10 @@ SELECT id FROM jobs
 WHERE status IN ('queued', 'running')
   AND (status = 'queued' OR lease_until_us <= :now_us)
   AND REPLACE(CAST(:kinds AS TEXT), ',' || kind || ',', '') <> CAST(:kinds AS TEXT)
+  AND REPLACE(
+      CAST(:full AS TEXT),
+      ',' || kind || '/' || COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') || ',', ''
+  ) = CAST(:full AS TEXT)
 ORDER BY id
 LIMIT 1;
 

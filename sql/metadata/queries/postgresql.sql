@@ -35,6 +35,10 @@ SELECT id FROM jobs
 WHERE status IN ('queued', 'running')
   AND (status = 'queued' OR lease_until_us <= :now_us)
   AND REPLACE(CAST(:kinds AS TEXT), ',' || kind || ',', '') <> CAST(:kinds AS TEXT)
+  AND REPLACE(
+      CAST(:full AS TEXT),
+      ',' || kind || '/' || COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') || ',', ''
+  ) = CAST(:full AS TEXT)
 ORDER BY id
 LIMIT 1
 FOR UPDATE SKIP LOCKED;
