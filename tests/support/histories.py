@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.model.records import Event, Limits, RefusedError, read_event
 from tests.model.reference import Model
 from tests.support.answers import Json, differences
 from tests.support.clock import SteeredClock
+from tests.support.one_engine import OneEngine
 from tests.support.thread import Client, Thread, open_thread
 from worker import session
 from worker.batching import FlushPolicy
@@ -46,15 +47,22 @@ class CrashError(BaseException):
     """Stands for the end of the process; nothing in the product may catch it and go on."""
 
 
-def play(seed: int, directory: Path, *, questions: int = QUESTIONS) -> list[str]:
-    """Play the history of the seed in an empty directory; answers every difference from the model."""
+def play(seed: int, directory: Path, *, questions: int = QUESTIONS, engine: OneEngine | None = None) -> list[str]:
+    """Play the history of the seed in an empty directory; answers every difference from the model.
+
+    An ``engine`` for many histories spares each of them one of its own.
+    """
     rng = random.Random(f"play {seed}")
     now = _FIRST_NOW + rng.random() * _NOW_DAYS * timedelta(days=1)
     spread_days = rng.choice((0, 0, 0, 9, 30, 60))
     history = random_history(seed, now=now, spread_days=spread_days)
     clock = SteeredClock(_moment(history.steps[0]))
     partitions = rng.choice((1, 1, 2, 4))
-    with open_thread(directory, clock=clock, kafka={"events_partitions": partitions}) as thread, _quick_stops():
+    with (
+        engine.lent() if engine else nullcontext(),
+        open_thread(directory, clock=clock, kafka={"events_partitions": partitions}) as thread,
+        _quick_stops(),
+    ):
         played = _Play(rng, history, thread, clock)
         for phase in _phases(rng, history.steps):
             played.run(phase, produced=spread_days > 0)
