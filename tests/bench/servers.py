@@ -14,20 +14,24 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
+from campaignctl.adapters.clock import SystemClock
+from campaignctl.adapters.event_log.kafka import KafkaEventLog
 from campaignctl.config import load_settings
 from tests.bench.events import CAMPAIGNS, write_events
 from tests.bench.ingest import produce
 from tests.bench.usage import Processes, listening_on
-from tests.support.deployment import own_places, wait_until_counted
+from tests.support.deployment import own_places, records_left
 from tests.support.program import Program
 from tests.support.thread import open_thread
 
@@ -38,8 +42,10 @@ _ENGINES = {
     "typed": "Kafka engine, typed JSONEachRow",
     "raw": "Kafka engine, raw, parsed once",
 }
+_ENGINE_CONSUMERS = 2
 _ENGINE_SETTINGS = (
-    "kafka_broker_list = '$brokers', kafka_topic_list = '$topic', kafka_group_name = '$group', kafka_num_consumers = 2,"
+    "kafka_broker_list = '$brokers', kafka_topic_list = '$topic', kafka_group_name = '$group',"
+    f" kafka_num_consumers = {_ENGINE_CONSUMERS},"
     " kafka_thread_per_consumer = 1, kafka_handle_error_mode = 'stream', kafka_max_block_size = 100000,"
     " kafka_poll_max_batch_size = 65536, kafka_flush_interval_ms = 1000"
 )
@@ -55,7 +61,6 @@ _FIELDS = """
     spend Decimal(18, 6), revenue Decimal(18, 6), currency $label"""
 _LABELS = {"label": "LowCardinality(String)", "time": "DateTime64(6, 'UTC')"}
 _TEXTS = {"label": "String", "time": "String"}
-# The last statement of each begins the reading.
 _STATEMENTS = {
     "typed": (
         f"CREATE TABLE source ({Template(_FIELDS).substitute(_LABELS)}) ENGINE = Kafka SETTINGS kafka_format ="
@@ -86,7 +91,7 @@ _STATEMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one variant took for all events."""
+    """What one variant takes for all events, by what it took for those that were measured."""
 
     seconds: float
     worker_cpu_s: float
@@ -120,16 +125,16 @@ def compare(directory: Path, events: int, rounds: int) -> None:
     results: dict[str, list[Taken]] = defaultdict(list)
     with full_log(directory, file) as places:
         for turn in range(rounds):
-            for name, run in _variants(directory, events).items():
+            for name, run in _variants(directory).items():
                 results[name].append(in_own_tables(places, turn, run))
     _print(results, events, rounds)
 
 
-def _variants(directory: Path, events: int) -> dict[str, Callable[[dict[str, str]], Taken]]:
+def _variants(directory: Path) -> dict[str, Callable[[dict[str, str]], Taken]]:
     return {
         "campaignctl work, 1 process": lambda places: by_workers(directory, places, 1),
         "campaignctl work, 2 processes": lambda places: by_workers(directory, places, 2),
-        **{name: lambda places, kind=kind: _by_engine(places, kind, events) for kind, name in _ENGINES.items()},  # type: ignore[misc]
+        **{name: lambda places, kind=kind: _by_engine(places, kind) for kind, name in _ENGINES.items()},  # type: ignore[misc]
     }
 
 
@@ -146,17 +151,12 @@ def in_own_tables(places: dict[str, str], turn: int, run: Callable[[dict[str, st
 
 
 def by_workers(directory: Path, places: dict[str, str], count: int, module: str = "campaignctl") -> Taken:
-    """From the moment at which the processes are up; ``module`` is what runs as the program."""
+    """``module`` is what runs as the program."""
     program = Program(directory / "home", places, (sys.executable, "-m", module))
     Program(directory / "home", places).run("init-schema")
     with ExitStack() as stack:
         workers = [stack.enter_context(_working(program, number)) for number in range(count)]
-        _wait(lambda: all("counting the events" in _log(program, n).read_text(errors="replace") for n in range(count)))
-        started_s = time.monotonic()
-        with Processes([_server(places)]) as server, Processes(workers) as used:
-            wait_until_counted(places, timeout_s=_WAIT_S)
-            seconds = time.monotonic() - started_s
-    return Taken(seconds, used.cpu_s, server.cpu_s, used.peak_rss_mib)
+        return _measured(places, members=count, workers=workers, arrived="SELECT count() FROM events")
 
 
 @contextmanager
@@ -177,8 +177,7 @@ def _log(program: Program, number: int) -> Path:
     return program.home / f"work-{number}.log"
 
 
-def _by_engine(places: dict[str, str], kind: str, events: int) -> Taken:
-    """From the moment at which the last view is there, hence the reading begins."""
+def _by_engine(places: dict[str, str], kind: str) -> Taken:
     Program(Path(places["CA_DATA_DIR"]).parent, places).run("init-schema")
     names = {
         "brokers": places["CA_KAFKA_BROKERS"],
@@ -186,18 +185,52 @@ def _by_engine(places: dict[str, str], kind: str, events: int) -> Taken:
         "group": places["CA_KAFKA_GROUP_ID"],
     }
     with clickhouse(places, places["CA_CLICKHOUSE_DATABASE"]) as client:
-        *before, last = [Template(statement).substitute(names) for statement in _STATEMENTS[kind]]
-        for statement in before:
-            client.command(statement)
-        started_s = time.monotonic()
-        with Processes([_server(places)]) as server:
-            client.command(last)
-            _wait(lambda: int(str(client.command(_ARRIVED))) >= events)
-            seconds = time.monotonic() - started_s
-    return Taken(seconds, 0.0, server.cpu_s, 0.0)
+        for statement in _STATEMENTS[kind]:
+            client.command(Template(statement).substitute(names))
+    arrived = "SELECT (SELECT count() FROM events) + (SELECT count() FROM refused)"
+    return _measured(places, members=_ENGINE_CONSUMERS, workers=[], arrived=arrived)
 
 
-_ARRIVED = "SELECT (SELECT count() FROM events) + (SELECT count() FROM refused)"
+def _measured(places: dict[str, str], *, members: int, workers: Sequence[int], arrived: str) -> Taken:
+    """Watch the group from the moment at which each member has its partitions, until the last event can be queried.
+
+    What was counted before, while the group was forming, is left out of the time and of the events; ``arrived`` tells
+    how many there are.
+    """
+    log = KafkaEventLog([places["CA_KAFKA_BROKERS"]], SystemClock())
+    with clickhouse(places, places["CA_CLICKHOUSE_DATABASE"]) as client, closing(log):
+        admin = AdminClient({"bootstrap.servers": places["CA_KAFKA_BROKERS"]})
+        _wait(lambda: _is_complete(admin, places, members))
+        started_s = ended_s = time.monotonic()
+        before = after = int(str(client.command(arrived)))
+        with Processes([_server(places)]) as server, Processes(workers) as used:
+            is_whole = False
+            while not is_whole:
+                time.sleep(_LOOK_EVERY_S)
+                if time.monotonic() > started_s + _WAIT_S:
+                    raise TimeoutError("not done in time")
+                is_whole = not records_left(log, places)
+                there = int(str(client.command(arrived)))
+                if there != after:
+                    ended_s, after = time.monotonic(), there
+    if after == before:
+        raise SystemExit("all events were counted before the group was complete: --events has to ask for more")
+    whole = after / (after - before)
+    return Taken((ended_s - started_s) * whole, used.cpu_s * whole, server.cpu_s * whole, used.peak_rss_mib)
+
+
+def _is_complete(admin: AdminClient, places: dict[str, str], members: int) -> bool:
+    """Whether the group has so many members, and every partition belongs to one."""
+    topic, group = places["CA_KAFKA_EVENTS_TOPIC"], places["CA_KAFKA_GROUP_ID"]
+    partitions = len(admin.list_topics(topic).topics[topic].partitions)
+    found = admin.describe_consumer_groups([group])[group].result()
+    taken = [len(member.assignment.topic_partitions) for member in found.members if member.assignment]
+    return (
+        found.state == ConsumerGroupState.STABLE
+        and len(taken) == members
+        and min(taken) > 0
+        and sum(taken) == partitions
+    )
 
 
 def _wait(is_done: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import clickhouse_connect
@@ -140,17 +140,17 @@ def signed_in(url: str) -> Iterator[ApiClient]:
 
 def wait_until_counted(settings: dict[str, str], *, timeout_s: float = 120.0) -> None:
     """Return when the group has counted the whole log: also what lay in a strange partition and was produced again."""
-    log = KafkaEventLog([settings["CA_KAFKA_BROKERS"]], SystemClock())
-    topic, group = settings["CA_KAFKA_EVENTS_TOPIC"], settings["CA_KAFKA_GROUP_ID"]
     deadline_s = time.monotonic() + timeout_s
-    try:
-        while True:
-            ends = log.watermarks(topic)
-            committed = log.committed(topic, group)
-            left = {p: end.end - (committed[p].offset if p in committed else 0) for p, end in ends.items()}
-            if not any(left.values()) and log.watermarks(topic) == ends:
-                return
+    with closing(KafkaEventLog([settings["CA_KAFKA_BROKERS"]], SystemClock())) as log:
+        while left := records_left(log, settings):
             assert time.monotonic() < deadline_s, f"records by partition that are not counted: {left}"
             time.sleep(0.2)
-    finally:
-        log.close()
+
+
+def records_left(log: KafkaEventLog, settings: dict[str, str]) -> dict[int, int]:
+    """How many records of each partition the group has not counted yet; empty when it has counted the whole log."""
+    topic, group = settings["CA_KAFKA_EVENTS_TOPIC"], settings["CA_KAFKA_GROUP_ID"]
+    ends = log.watermarks(topic)
+    committed = log.committed(topic, group)
+    left = {p: end.end - (committed[p].offset if p in committed else 0) for p, end in ends.items()}
+    return left if any(left.values()) or log.watermarks(topic) != ends else {}
