@@ -27,6 +27,7 @@ from tests.contracts.console_contract import ConsoleContract
 from tests.contracts.reports_contract import ReportsContract
 from tests.services import places
 from tests.support.clickhouse_cluster import NAME, Node, running_nodes, running_zookeeper
+from tests.support.deployment import deployed, needs_servers, own_places
 from tests.support.program import Program
 from tests.support.services import unset
 
@@ -298,18 +299,7 @@ def test_the_program_on_a_cluster(nodes: Sequence[Node], tmp_path: Path) -> None
     assert [len(item["statements"]) for item in planned if item["store"] == "analytics"] == [5, 2, 6]
     program.run("init-schema")
     program.run("init-schema", "--check")
-    lines = [
-        json.dumps(
-            {
-                "event_id": str(number),
-                "campaign_id": 1 + number % 6,
-                "platform": "meta",
-                "event_time": (now - timedelta(hours=number % 600)).isoformat(),
-                "impressions": 1,
-            }
-        ).encode()
-        for number in range(3_000)
-    ]
+    lines = _events(3_000, now)
     with program.serving() as server:
         ids = server.client.create([{"name": f"campaign {number}"} for number in range(6)])
         sent = server.client.send([*lines, *lines[:100]])
@@ -344,6 +334,50 @@ def test_the_program_on_a_cluster(nodes: Sequence[Node], tmp_path: Path) -> None
     assert (checks["cluster"]["status"], checks["windows"]["status"]) == ("ok", "ok")
     assert checks["cluster"]["facts"] == {"name": NAME, "shards": 2, "replicas": 2, "away": 0, "read_only": 0}
     program.run("verify")
+    harness.remove()
+
+
+def _events(count: int, now: datetime) -> list[bytes]:
+    """One impression each, of six campaigns by turns."""
+    return [
+        json.dumps(
+            {
+                "event_id": str(number),
+                "campaign_id": 1 + number % 6,
+                "platform": "meta",
+                "event_time": (now - timedelta(hours=number % 600)).isoformat(),
+                "impressions": 1,
+            }
+        ).encode()
+        for number in range(count)
+    ]
+
+
+@needs_servers
+def test_two_workers_take_kafka_s_partitions_to_their_shards(nodes: Sequence[Node], tmp_path: Path) -> None:
+    harness = ClusterHarness(nodes)
+    with own_places() as places_of_servers:
+        settings = places_of_servers | {
+            "CA_CLICKHOUSE_PORT": str(nodes[0].http_port),
+            "CA_CLICKHOUSE_DATABASE": harness.database,
+            "CA_CLICKHOUSE_CLUSTER": NAME,
+            "CA_CLICKHOUSE_REPLICATED": "false",
+            "CA_KAFKA_EVENTS_PARTITIONS": "4",
+        }
+        with deployed(tmp_path, settings, workers=2) as (program, client):
+            ids = client.create([{"name": f"campaign {number}"} for number in range(6)])
+            lines = _events(3_000, datetime.now(UTC))
+            sent = client.send([*lines, *lines[:100]])
+            client.wait(sent.positions, ids[0])
+            answers = [client.ask(f"/api/v1/campaigns/{one}/insights", {"granularity": "total"}) for one in ids]
+            assert [int(answer["rows"][0]["impressions"]) for answer in answers] == [500] * 6
+            held = []
+            for number, server in enumerate(clients_of(harness.open()).servers()):
+                found = server.own.read("SELECT DISTINCT kpart FROM events", {}).integers("kpart").tolist()
+                assert {partition % len(nodes) for partition in found} <= {number}
+                held.append(rows_of(server, "events"))
+            assert sum(held) == 3_000
+            program.run("verify")
     harness.remove()
 
 
