@@ -13,6 +13,7 @@ from textual.color import Color
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widget import AwaitMount
 
 from campaignctl.errors import CampaignctlError
 from campaignctl.tui.commands import CampaignCommands
@@ -31,6 +32,7 @@ from campaignctl.tui.widgets.frame import SCREENS
 
 _WHO_EVERY_S = 15.0
 """A changed right takes effect at the server at once; the screen offers what it learnt at most this long ago."""
+_A_SCREEN_EVERY_S = 0.5
 THEMES = ("textual-dark", "nord", "gruvbox", "textual-light", "solarized-light")
 
 
@@ -61,12 +63,59 @@ class Dashboard(App[None]):
         self._leaving: Callable[[], object] | None = None
         self._is_left = False
         self._styled = _Styled()
-        self.add_mode("live", lambda: LiveScreen(session, view))
+        self._hides_change = True
+        self._add_screen("live", lambda: LiveScreen(session, view))
         for screen in (CampaignScreen, JobsScreen, SystemScreen, LettersScreen):
-            self.add_mode(screen.NAME, partial(screen, session))
+            self._add_screen(screen.NAME, partial(screen, session))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [self._styled, *super().get_line_filters()]
+
+    # Changes of screen
+
+    def _add_screen(self, name: str, make: Callable[[], Screen[None]]) -> None:
+        def made() -> Screen[None]:
+            screen = make()
+            # Its widgets are styled as they are mounted. Unless it says so, the framework reads the whole style sheet
+            # again, and styles the screen that is looked at anew, for each screen that is made or shown first.
+            screen._css_update_count = self._css_update_count
+            return screen
+
+        self.add_mode(name, made)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        self._hides_change = mode not in self._screen_stacks
+        return super().switch_mode(mode)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Draw nothing for so long, as the framework does at each change of screen: only where one is being made."""
+        if self._hides_change:
+            super().delay_update(delay)
+
+    def _make_a_screen(self) -> None:
+        """Make one of those that nobody has gone to yet, while nothing else is to do: its key then only shows it."""
+        for name, _ in SCREENS:
+            if self.is_running and name not in self._screen_stacks:
+                self._init_mode(name)
+                self.set_timer(_A_SCREEN_EVERY_S / 2, partial(self._draw_ahead, self._screen_stacks[name][0]))
+                self.set_timer(_A_SCREEN_EVERY_S, self._make_a_screen)
+                return
+
+    def _draw_ahead(self, screen: Screen[object]) -> None:
+        """Its widgets remember the lines that they draw, so most of what its key shows first is drawn already."""
+        if self.is_running and screen.is_attached and not screen.is_current:
+            screen._refresh_layout(self.size)
+            screen._compositor.render_strips()
+
+    def _restyle_a_screen(self) -> None:
+        """Give one of those that are not looked at the theme that was chosen, before its key asks for it."""
+        for stack in list(self._screen_stacks.values()):
+            for screen in stack:
+                if self.is_running and screen.is_attached and screen._css_update_count != self._css_update_count:
+                    self.stylesheet.update(screen, animate=False)
+                    screen._css_update_count = self._css_update_count
+                    self.set_timer(_A_SCREEN_EVERY_S / 2, self._restyle_a_screen)
+                    return
 
     def leave(self) -> None:
         """End as ``q`` does; may be called by a signal's handler, also before there is a screen."""
@@ -80,6 +129,8 @@ class Dashboard(App[None]):
             self.exit()
             return
         self.switch_mode("live")
+        self.set_timer(_A_SCREEN_EVERY_S, self._make_a_screen)
+        self.theme_changed_signal.subscribe(self, lambda _: self.set_timer(_A_SCREEN_EVERY_S, self._restyle_a_screen))
         self.set_interval(_WHO_EVERY_S, self._look_who)
         self._look_who()
 

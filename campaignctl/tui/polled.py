@@ -78,6 +78,9 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self._link = Link()
         self._polling = False
         self._next_poll_s = 0.0
+        self._connection, self._where = ConnectionLine(), Where()
+        self._trouble, self._command_line = Trouble(), CommandLine()
+        self._styled_for: frozenset[str] | None = None
 
     # What a screen is made of
 
@@ -105,14 +108,14 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
     def compose(self) -> ComposeResult:
         yield Tabs(self.NAME)
         with Container(id="state"):
-            yield ConnectionLine()
-            yield Where()
-        yield Trouble()
+            yield self._connection
+            yield self._where
+        yield self._trouble
         with Container(id="body"):
             yield from self.body()
         yield Input(placeholder="show rows with this text; enter keeps it, esc drops it", id="filter")
-        yield CommandLine()
-        yield Keys(show_command_palette=False)
+        yield self._command_line
+        yield Keys()
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
@@ -123,7 +126,12 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self.set_interval(0.25, self._tick)
         self._tick()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # The framework reckons all styles anew when a screen comes back. Themes it looks after itself; what else they
+        # rest on outside of the screen are the states of the application, such as that its window has the focus.
+        states = self.app.pseudo_classes
+        event.refresh_styles = event.refresh_styles and states != self._styled_for
+        self._styled_for = states
         self._next_poll_s = 0.0  # what was not looked at was not asked for
         self._tick()
 
@@ -202,17 +210,16 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         return now_s - self._behind_since_s >= _BLINK_S
 
     def _show_state(self) -> None:
+        if not self._where.is_attached:  # the screen is being made, or taken down
+            return
         self.set_class(self._link.failures > 0, "failing")
         behind = self._is_behind()
         self.set_class(behind, "behind")
-        for line in self.query(ConnectionLine):  # none while the screen is being taken down
-            line.show(self._link, self.session, self.interval_s, self.look, behind=behind)
-        for where in self.query(Where):
-            where.show(self.session, self.look)
-        for command in self.query(CommandLine):
-            command.show(self.session.command(self.command_line()))
-        for trouble in self.query(Trouble):
-            trouble.show(self._link, self.look, nothing_read=self.reading is None)
+        look = self.look
+        self._connection.show(self._link, self.session, self.interval_s, look, behind=behind)
+        self._where.show(self.session, look)
+        self._command_line.show(self.session.command(self.command_line()))
+        self._trouble.show(self._link, look, nothing_read=self.reading is None)
 
     # Doing something
 

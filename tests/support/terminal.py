@@ -102,10 +102,11 @@ class Terminal:
         self._reads.join(timeout_s)
         return code
 
-    def queued_s(self) -> float:
-        """How long its first thread was ready to run so far, and waited for a processor."""
+    def scheduled_s(self) -> tuple[float, float]:
+        """How long its first thread has run so far, and for how long it was ready to and waited for a processor."""
         scheduled = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat").read_text(encoding="ascii")
-        return int(scheduled.split()[1]) / 1e9
+        ran, queued, _ = map(int, scheduled.split())
+        return ran / 1e9, queued / 1e9
 
     def resident_bytes(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")

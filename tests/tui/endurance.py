@@ -46,6 +46,8 @@ class Figures:
     """From a key to its answer on the screen."""
     queued_s: list[float] = field(default_factory=list)
     """For how much of that the dashboard was ready and waited for a processor that others had."""
+    worked_s: list[float] = field(default_factory=list)
+    """How long it had a processor for it: this one says the same on a machine that others use too."""
     away_after_s: list[float] = field(default_factory=list)
     """From the end of the API to the word that says so."""
     stale_after_s: list[float] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Figures:
             f"rounds        {len(self.resident_bytes)}",
             f"keys          {_keys(self.keys_s)}",
             f"  by itself   {_keys(self.own_s)}",
+            f"  processor   {_keys(self.worked_s)}",
             f"API stopped   said after {_range(self.away_after_s)}",
             f"API frozen    STALE after {_range(self.stale_after_s)}",
             f"API is back   LIVE after {_range(self.live_after_s)}",
@@ -186,11 +189,13 @@ class Watcher:
         return found[-1] if found else ""
 
     def key(self, key: str, answer: str) -> None:
-        before_s = self._terminal.queued_s()
+        ran_before_s, queued_before_s = self._terminal.scheduled_s()
         since = self._terminal.press(key)
         took_s = self._terminal.wait_for(answer, since, _PATIENCE_S)
         self._figures.keys_s.append(took_s)
-        self._figures.queued_s.append(self._terminal.queued_s() - before_s)
+        ran_s, queued_s = self._terminal.scheduled_s()
+        self._figures.queued_s.append(queued_s - queued_before_s)
+        self._figures.worked_s.append(ran_s - ran_before_s)
         if self.tells and took_s > KEY_BAR_S:
             print(
                 f"  {key!r} took {took_s * 1000:.0f} ms, {self._figures.queued_s[-1] * 1000:.0f} of them queued, in {self.state()}",

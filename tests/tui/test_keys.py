@@ -1,12 +1,13 @@
 """Every key on every screen, help, the palette, themes, and windows of any size."""
 
 import gc
+import time
 
 import pytest
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.widgets._footer import FooterKey
+from textual.widget import Widget
 
 from campaignctl.tui.app import THEMES, Dashboard
 from campaignctl.tui.keys import help_text
@@ -169,7 +170,7 @@ async def test_what_is_looked_at_again_and_again_keeps_nothing_of_before() -> No
 
     def gone() -> int:
         gc.collect()
-        return sum(isinstance(one, FooterKey) and not one.is_attached for one in gc.get_objects())
+        return sum(isinstance(one, Widget) and not one.is_attached for one in gc.get_objects())
 
     async with app.run_test(size=(80, 24)) as pilot:
         await until(app, pilot, "LIVE")
@@ -190,6 +191,29 @@ async def test_a_click_on_a_screens_name_goes_there() -> None:
         await until(app, pilot, "LIVE")
         await pilot.click("#tabs", offset=(text_of(app).splitlines()[0].index("4 System") + 2, 0))
         await until(app, pilot, "campaignctl lag")
+
+
+async def test_a_click_on_a_key_is_that_key_and_the_pointer_over_it_says_more() -> None:
+    app = dashboard()
+    async with app.run_test(size=(140, 40), notifications=True) as pilot:
+        shown = await until(app, pilot, "LIVE", "g Grain", "m Metric")
+        column = shown.splitlines()[-1].index("m Metric") + 3
+        await pilot.hover("#keys", offset=(column, 0))
+        assert app.screen.query_one("#keys").tooltip == "The metric that is plotted"
+        await pilot.click("#keys", offset=(column, 0))
+        await until(app, pilot, "Revenue by day")
+
+
+async def test_screens_are_made_before_their_keys_are_pressed() -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "LIVE")
+        end_s = time.monotonic() + 60
+        while not all(name in app._screen_stacks for name, _ in SCREENS):
+            assert time.monotonic() < end_s
+            await pilot.pause(0.05)
+        await pilot.press("3")
+        await until(app, pilot, "▶ running", "ada@")
 
 
 def test_keys_that_screens_share_mean_one_thing() -> None:

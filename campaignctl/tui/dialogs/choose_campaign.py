@@ -6,11 +6,11 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 
 from campaignctl.errors import CampaignctlError
 from campaignctl.tui.campaigns import Campaigns, read_campaigns
+from campaignctl.tui.dialogs.dialog import Dialog
 from campaignctl.tui.look import Look
 from campaignctl.tui.session import Session
 from campaignctl.tui.widgets.campaign_list import CampaignList
@@ -18,7 +18,7 @@ from campaignctl.tui.widgets.campaign_list import CampaignList
 _SHOWN = 50
 
 
-class ChooseCampaign(ModalScreen[int | None]):
+class ChooseCampaign(Dialog[int | None]):
     """Answers the chosen campaign's number, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -6,15 +6,15 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Static
 
 from campaignctl.telemetry import one_line
+from campaignctl.tui.dialogs.dialog import Dialog
 from campaignctl.tui.look import Look
 from campaignctl.tui.session import Session
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Dialog[bool]):
     """Answers whether to go on; the way out has the focus, so that a stray enter changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from campaignctl.domain.platforms import Platform
+from campaignctl.tui.dialogs.dialog import Dialog
 from campaignctl.tui.session import Session
 
 
@@ -49,7 +49,7 @@ class JobRequest:
         return [what, days, f"$ campaignctl {self.kind} --campaign {self.campaign_id} {' '.join(flags)}".rstrip()]
 
 
-class StartJob(ModalScreen[JobRequest | None]):
+class StartJob(Dialog[JobRequest | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
 
     def __init__(self, session: Session, kind: str) -> None:

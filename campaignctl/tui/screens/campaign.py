@@ -18,6 +18,7 @@ from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
 from campaignctl.tui.widgets import campaign_tables as tables
 from campaignctl.tui.widgets.keyed_table import KeyedTable
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.pacing import pacing_text, settings_text
 
 SECTIONS = ("overview", "reconcile", "restatements")
@@ -56,19 +57,19 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
         self.section = SECTIONS[0]
 
     def body(self) -> ComposeResult:
-        yield Static(id="campaign-line", classes="view-line")
+        yield Line(id="campaign-line", classes="view-line")
         with ContentSwitcher(initial=SECTIONS[0]):
             with VerticalScroll(id="overview"):
                 with Horizontal(id="facts"):
-                    yield Static(id="settings", classes="panel")
-                    yield Static(id="pacing", classes="panel")
+                    yield Line(id="settings", classes="panel")
+                    yield Line(id="pacing", classes="panel")
                 yield Static(heading("Freshness", "by platform"), classes="table-title")
                 yield KeyedTable(id="freshness")
-                yield Static(id="links-title", classes="table-title")
+                yield Line(id="links-title", classes="table-title")
                 yield KeyedTable(id="links")
             yield KeyedTable(id="reconcile")
             yield KeyedTable(id="restatements")
-        yield Static(id="campaign-about")
+        yield Line(id="campaign-about")
 
     def question(self) -> CampaignQuestion:
         return CampaignQuestion(self.session.campaign_id, self.section)
@@ -105,8 +106,8 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
             return
         about = Text(no_wrap=True, overflow="ellipsis")
         if reading.pacing is not None and reading.freshness is not None:
-            self.query_one("#settings", Static).update(settings_text(campaign, look))
-            self.query_one("#pacing", Static).update(pacing_text(reading.pacing, look))
+            self.query_one("#settings", Line).put(settings_text(campaign, look))
+            self.query_one("#pacing", Line).put(pacing_text(reading.pacing, look))
             fresh = tables.freshness_rows(reading.freshness["items"], self.session.now())
             self.query_one("#freshness", KeyedTable).show(tables.FRESHNESS, fresh)
             self.query_one("#links", KeyedTable).show(tables.LINKS, tables.link_rows(campaign["platforms"]))
@@ -114,7 +115,7 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
             if not campaign["platforms"]:
                 update = f"campaignctl campaigns update {campaign['id']} --link PLATFORM/ACCOUNT/ID"
                 claims = f"none yet: {self.session.command(update)}"
-            self.query_one("#links-title", Static).update(heading("Links", claims))
+            self.query_one("#links-title", Line).put(heading("Links", claims))
             for warning in reading.pacing["warnings"]:
                 about.append(f"▲ {warning['code']}  ", look.warn)
         if reading.reconcile is not None:
@@ -125,7 +126,7 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
             rows = tables.restatement_rows(reading.restatements["items"], look)
             self.query_one("#restatements", KeyedTable).show(tables.RESTATEMENTS, rows)
             about = tables.restatements_summary(reading.restatements)
-        self.query_one("#campaign-about", Static).update(about)
+        self.query_one("#campaign-about", Line).put(about)
 
     def _show_line(self) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")
@@ -137,7 +138,7 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
                 text.append(one_line(campaign["name"]), "bold").append(f"  campaign {campaign['id']}   ", "dim")
             for section in SECTIONS:
                 text.append(f" {section} ", "bold reverse" if section == self.section else "dim").append(" ")
-        self.query_one("#campaign-line", Static).update(text)
+        self.query_one("#campaign-line", Line).put(text)
 
     def command_line(self) -> str:
         number = self.session.campaign_id or "N"

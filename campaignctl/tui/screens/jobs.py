@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from campaignctl.domain.jobs import JobKind, JobStatus
 from campaignctl.telemetry import one_line
@@ -21,6 +21,7 @@ from campaignctl.tui.pages import Pages
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, bar, lasting, moment
 
 PATH = "/api/v1/jobs"
@@ -65,10 +66,10 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
         self.pages = Pages()
 
     def body(self) -> ComposeResult:
-        yield Static(id="jobs-line", classes="view-line")
+        yield Line(id="jobs-line", classes="view-line")
         yield KeyedTable(id="jobs")
         with VerticalScroll(id="job-about", can_focus=False):
-            yield Static(id="job")
+            yield Line(id="job")
 
     def question(self) -> JobsQuestion:
         return JobsQuestion(self.kind, self.status, self.pages.cursor)
@@ -82,18 +83,22 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
         self.pages.following = reading["next_cursor"]
         rows = {str(job["job_id"]): _cells(job, now, look) for job in reading["items"]}
         self.query_one(KeyedTable).show(_COLUMNS, rows)
-        running = sum(job["status"] not in _OVER for job in reading["items"])
+        self._show_line()
+        self._show_job()
+
+    def _show_line(self) -> None:
+        items = self.reading["items"] if self.reading else ()
+        running = sum(job["status"] not in _OVER for job in items)
         text = Text("Jobs", "bold", no_wrap=True, overflow="ellipsis")
         text.append(f"  {self.kind or 'all kinds'}  {self.status or 'any status'}  {self.pages}", "not bold")
-        if reading["items"]:
+        if items:
             text.append(f"  {running} under way" if running else "  none under way", "not bold")
-        if not reading["items"]:
+        elif self.reading is not None:
             none = "none of these" if self.kind or self.status else "none yet: f fetches reports, a re-aggregates"
             text.append(f"  {none}", "dim not bold")
         if self.session.who is not None and not self.session.may_operate:
-            text.append("  starting one needs the role operator", f"not bold {look.warn}")
-        self.query_one("#jobs-line", Static).update(text)
-        self._show_job()
+            text.append("  starting one needs the role operator", f"not bold {self.look.warn}")
+        self.query_one("#jobs-line", Line).put(text)
 
     def command_line(self) -> str:
         flags = [f"--kind {self.kind}" if self.kind else "", f"--status {self.status}" if self.status else ""]
@@ -108,7 +113,7 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
 
     def _show_job(self) -> None:
         job = self.job
-        self.query_one("#job", Static).update(Text("") if job is None else _about(job, self.look))
+        self.query_one("#job", Line).put(Text("") if job is None else _about(job, self.look))
 
     # What the keys do
 
@@ -132,10 +137,12 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
 
     def _from_the_start(self) -> None:
         self.pages = Pages()
+        self._show_line()
         self.poll_soon()
 
     def action_page(self, by: int) -> None:
         if self.pages.turn(by):
+            self._show_line()
             self.poll_soon()
 
     def action_start(self, kind: str) -> None:

@@ -11,7 +11,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from campaignctl.domain.events import RejectReason
 from campaignctl.telemetry import one_line
@@ -21,6 +20,7 @@ from campaignctl.tui.pages import Pages
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, moment
 
 PATH = "/api/v1/dead-letters"
@@ -62,10 +62,10 @@ class LettersScreen(PolledScreen[LettersQuestion, Mapping[str, Any]]):
         self.pages = Pages()
 
     def body(self) -> ComposeResult:
-        yield Static(id="letters-line", classes="view-line")
+        yield Line(id="letters-line", classes="view-line")
         yield KeyedTable(id="letters")
         with VerticalScroll(id="letter-about", can_focus=False):
-            yield Static(id="letter")
+            yield Line(id="letter")
 
     def question(self) -> LettersQuestion:
         return LettersQuestion(self.reason, self.pages.cursor)
@@ -79,12 +79,15 @@ class LettersScreen(PolledScreen[LettersQuestion, Mapping[str, Any]]):
         self.pages.following = reading["next_cursor"]
         rows = {letter["id"]: _cells(letter, look) for letter in reading["items"]}
         self.query_one(KeyedTable).show(_COLUMNS, rows)
+        self._show_line()
+        self._show_letter()
+
+    def _show_line(self) -> None:
         text = Text("Dead letters", "bold", no_wrap=True, overflow="ellipsis")
         text.append(f"  {self.reason or 'any reason'}  {self.pages}", "not bold")
-        if not reading["items"]:
+        if self.reading is not None and not self.reading["items"]:
             text.append("  nothing was refused" if not self.reason else "  none of this reason", "not bold dim")
-        self.query_one("#letters-line", Static).update(text)
-        self._show_letter()
+        self.query_one("#letters-line", Line).put(text)
 
     def command_line(self) -> str:
         return "campaignctl dlq list" + (f" --reason {self.reason}" if self.reason else "")
@@ -102,7 +105,7 @@ class LettersScreen(PolledScreen[LettersQuestion, Mapping[str, Any]]):
         if letter is not None:
             text = Text.assemble((str(letter["code"]), f"bold {self.look.warn}"), f"  {one_line(letter['message'])}\n")
             text.append(one_line(letter["value"] or f"not UTF-8: {letter['value_base64']}")[:2_000], "dim")
-        self.query_one("#letter", Static).update(text)
+        self.query_one("#letter", Line).put(text)
 
     # What the keys do
 
@@ -120,10 +123,12 @@ class LettersScreen(PolledScreen[LettersQuestion, Mapping[str, Any]]):
         choices = ("", *RejectReason)
         self.reason = str(choices[(choices.index(self.reason) + 1) % len(choices)])
         self.pages = Pages()
+        self._show_line()
         self.poll_soon()
 
     def action_page(self, by: int) -> None:
         if self.pages.turn(by):
+            self._show_line()
             self.poll_soon()
 
     def action_replay(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import DataTable, OptionList, Static
+from textual.widgets import DataTable, OptionList
 
 from campaignctl.telemetry import one_line
 from campaignctl.tui.campaigns import PATH, CampaignLine, Campaigns, line_of, read_campaigns
@@ -19,6 +20,7 @@ from campaignctl.tui.session import Session
 from campaignctl.tui.view import MAX_ROWS, METRICS, SORTS, View
 from campaignctl.tui.widgets.breakdown import Breakdown
 from campaignctl.tui.widgets.campaign_list import CampaignList
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.status import AboutNumbers
 from campaignctl.tui.widgets.tiles import Tiles
 from campaignctl.tui.widgets.trend import Trend
@@ -64,7 +66,7 @@ class LiveScreen(PolledScreen[View, LiveReading]):
         with Horizontal():
             yield CampaignList(id="campaigns")
             with Vertical(id="main"):
-                yield Static(id="view-line")
+                yield Line(id="view-line")
                 yield Tiles()
                 yield Trend()
                 yield Breakdown(id="breakdown")
@@ -129,7 +131,7 @@ class LiveScreen(PolledScreen[View, LiveReading]):
         if rows > MAX_ROWS or (reading is not None and reading.table.get("next_cursor")):
             words.append(f"the first {MAX_ROWS} rows")
         text.append("  " + "  ".join(words))
-        self.query_one("#view-line", Static).update(text)
+        self.query_one("#view-line", Line).put(text)
 
     def command_line(self) -> str:
         if self.reading is None or self.reading.campaign is None:
@@ -176,10 +178,9 @@ class LiveScreen(PolledScreen[View, LiveReading]):
         self.session.campaign_id = campaign_id
         self.ask(replace(self.view, campaign_id=campaign_id))
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:  # the one of all screens is called after it
         if self.session.campaign_id != self.view.campaign_id:
             self.view = replace(self.view, campaign_id=self.session.campaign_id)
-        super().on_screen_resume()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option.id is not None and int(event.option.id) != self.view.campaign_id:

@@ -16,6 +16,7 @@ from campaignctl.tui.look import Look, heading, plain, right
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, exact, lasting, short
 
 _REMEMBERED = 120
@@ -53,10 +54,10 @@ class SystemScreen(PolledScreen[None, SystemReading]):
         self._rate: deque[float] = deque(maxlen=_REMEMBERED)
 
     def body(self) -> ComposeResult:
-        yield Static(id="system-line", classes="view-line")
+        yield Line(id="system-line", classes="view-line")
         with Horizontal(id="figures"):
             for name, _ in _FIGURES:
-                yield Static(id=f"figure-{name}", classes="tile")
+                yield Line(id=f"figure-{name}", classes="tile")
         with Horizontal(id="sparks"):
             with Vertical():
                 yield Static(heading("Waiting", "since this screen was opened"))
@@ -67,7 +68,7 @@ class SystemScreen(PolledScreen[None, SystemReading]):
         yield KeyedTable(id="dependencies")
         yield Static(heading("Partitions of the event log"), id="partitions-title")
         yield KeyedTable(id="partitions")
-        yield Static(id="cache")
+        yield Line(id="cache")
 
     def question(self) -> None:
         return None
@@ -92,7 +93,7 @@ class SystemScreen(PolledScreen[None, SystemReading]):
         text.append(f"{(system or {}).get('version', '')}  ").append_text(look.status(str(reading.health["status"])))
         if system is None:
             text.append("   lag, rates and dead letters need the role operator", look.warn)
-        self.query_one("#system-line", Static).update(text)
+        self.query_one("#system-line", Line).put(text)
         self._figures(system or {}, look)
         self.query_one("#spark-lag", Sparkline).data = _filled(self._lag)
         self.query_one("#spark-rate", Sparkline).data = _filled(self._rate)
@@ -101,7 +102,7 @@ class SystemScreen(PolledScreen[None, SystemReading]):
         self.query_one("#dependencies", KeyedTable).show(_DEPENDENCIES, rows)
         parts = ((system or {}).get("lag") or {}).get("partitions", ())
         self.query_one("#partitions", KeyedTable).show(_PARTITIONS, {str(p["partition"]): _partition(p) for p in parts})
-        self.query_one("#cache", Static).update(self._cache())
+        self.query_one("#cache", Line).put(self._cache())
 
     def _figures(self, system: Mapping[str, Any], look: Look) -> None:
         lag, rates, letters = system.get("lag"), system.get("rates") or {}, system.get("dead_letters")
@@ -127,7 +128,7 @@ class SystemScreen(PolledScreen[None, SystemReading]):
             text.append(f"{values[name]}\n", f"bold {look.warn}" if warns.get(name) else "bold").append(
                 notes[name], "dim"
             )
-            self.query_one(f"#figure-{name}", Static).update(text)
+            self.query_one(f"#figure-{name}", Line).put(text)
 
     def _cache(self) -> Text:
         """Who answered what this dashboard asked."""

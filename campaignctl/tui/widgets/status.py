@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from rich.text import Text
-from textual.widgets import Static
 
 from campaignctl.telemetry import one_line
 from campaignctl.tui.link import Connection, Link
 from campaignctl.tui.look import FINALITY_ORDER, Look
 from campaignctl.tui.session import Session
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import age
 
 _MEANINGS = {
@@ -21,7 +21,7 @@ _MEANINGS = {
 }
 
 
-class ConnectionLine(Static):
+class ConnectionLine(Line):
     """``LIVE  as of 12:00:05 (2 s)``: never claims more than the last reading shows.
 
     ``behind``: the reading on the screen is none of what was asked last.
@@ -47,10 +47,10 @@ class ConnectionLine(Static):
             text.append(f"  {one_line(link.reason)}", look.bad)
             if link.hint and state is Connection.SIGNED_OUT:
                 text.append(f"  {one_line(link.hint)}")
-        self.update(text)
+        self.put(text)
 
 
-class Trouble(Static):
+class Trouble(Line):
     """Where there is no reading yet to keep on the screen: why there is none, and what to do."""
 
     def show(self, link: Link, look: Look, *, nothing_read: bool) -> None:
@@ -59,10 +59,10 @@ class Trouble(Static):
             text = Text(f"{one_line(link.reason)}\n", f"bold {look.bad}")
             text.append(f"{one_line(link.hint)}\n" if link.hint else "", "not bold")
             text.append("It is tried again by itself, and at once with r.", "not bold dim")
-            self.update(text)
+            self.put(text)
 
 
-class AboutNumbers(Static):
+class AboutNumbers(Line):
     """What the numbers of an insights answer are: how final, how fresh by platform, and what to be warned of."""
 
     def show(self, body: Mapping[str, Any], now: datetime, look: Look) -> None:
@@ -77,4 +77,4 @@ class AboutNumbers(Static):
             text.append(f"{age(newest, now)}   ", "dim")
         for warning in body.get("warnings", ()):
             text.append(f"▲ {warning['code']}  ", look.warn)
-        self.update(text)
+        self.put(text)

@@ -6,9 +6,9 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Static
 
 from campaignctl.tui.look import Look
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import change, percent, short
 
 _TILES = (
@@ -27,7 +27,7 @@ class Tiles(Horizontal):
 
     def compose(self) -> ComposeResult:
         for member, *_ in _TILES:
-            yield Static(id=f"tile-{member}", classes="tile")
+            yield Line(id=f"tile-{member}", classes="tile")
 
     def show(self, body: Mapping[str, Any], look: Look) -> None:
         totals = body.get("totals") or {}
@@ -47,7 +47,7 @@ class Tiles(Horizontal):
                 "dim" if fraction is None or not fraction or more_is_good is None else look.good if good else look.bad
             )
             text.append(change(fraction) if comparison else " ", style)
-            self.query_one(f"#tile-{member}", Static).update(text)
+            self.query_one(f"#tile-{member}", Line).put(text)
 
 
 def _of_ratio(now: float | None, before: float | None) -> float | None:

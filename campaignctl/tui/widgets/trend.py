@@ -9,11 +9,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.reactive import reactive
-from textual.widgets import Static
 from textual_plot import AxisFormatter, HiResMode, PlotWidget
 
 from campaignctl.tui.look import Look
 from campaignctl.tui.view import View
+from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import round_step, short
 
 _DAY_S = 86_400
@@ -51,14 +51,19 @@ class _Plot(PlotWidget):
 
 
 class Trend(Vertical):
+    _drawn: tuple[object, ...] = ()
+
     def compose(self) -> ComposeResult:
-        yield Static(id="trend-title")
+        yield Line(id="trend-title")
         plot = _Plot(id="trend-plot", allow_pan_and_zoom=False)
         plot.can_focus = False
         plot.visible = False  # axes without a line say nothing
         yield plot
 
     def show(self, body: Mapping[str, Any], view: View, look: Look) -> None:
+        if (drawn := (body, view.metric, view.granularity, look)) == self._drawn:
+            return  # a plot is the dearest thing on the screen, and most polls bring the same answer
+        self._drawn = drawn
         rows = body.get("rows", ())
         points = [(_day(r["period_start"]), float(r[view.metric]), r["finality"]) for r in rows if _has(r, view.metric)]
         comparison = body.get("comparison") or {}
@@ -103,7 +108,7 @@ class Trend(Vertical):
             if comparison:
                 dates = _span(comparison["start_date"], comparison["end_date"])
                 text.append("   ━ ", look.faint).append(dates, "dim")
-        self.query_one("#trend-title", Static).update(text)
+        self.query_one("#trend-title", Line).put(text)
 
 
 def _span(first: str, last: str) -> str:
