@@ -71,9 +71,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return sum(entry.size for entry in self.entries)
 
 
-def write_archive(directory: Path, file: Path, *, program: str, made_at: str, schemas: dict[str, int]) -> Manifest:
+def bytes_to_read(directory: Path) -> int:
+    """What ``write_archive`` will read of the directory, each file once for its checksum and once for the archive."""
+    found = (directory / name for name in _STORES)
+    files = (path for top in found for path in ([top] if top.is_file() else top.rglob("*")))
+    return 2 * sum(path.lstat().st_size for path in files if path.is_file() and not path.is_symlink())
+
+
+def write_archive(
+    directory: Path,
+    file: Path,
+    *,
+    program: str,
+    made_at: str,
+    schemas: dict[str, int],
+    read: Callable[[int], None] = lambda _: None,
+) -> Manifest:
     """Archive the directory, whose lock the caller holds and whose stores are closed; ``file`` must not be there.
 
+    ``read`` is told of bytes as they are read (see ``bytes_to_read``).
     Whoever looks sees no file of that name or all of it. Raises ``ConfigurationError`` when the file is there or cannot
     be made, or when the directory changed meanwhile; ``StorageFull``.
     """
@@ -81,12 +97,12 @@ def write_archive(directory: Path, file: Path, *, program: str, made_at: str, sc
         raise ConfigurationError(f"{file} is there already", hint="name a new file: a backup replaces nothing")
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")
     with _file_errors(file):
-        manifest = Manifest(FORMAT, program, made_at, schemas, list(_entries(directory)))
+        manifest = Manifest(FORMAT, program, made_at, schemas, list(_entries(directory, read)))
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
             with os.fdopen(descriptor, "wb") as raw:
                 with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=_LEVEL, format=tarfile.PAX_FORMAT) as tar:
-                    _add_all(tar, directory, manifest)
+                    _add_all(tar, directory, manifest, read)
                 raw.flush()
                 os.fsync(descriptor)
             partial.rename(file)
@@ -103,8 +119,12 @@ def read_manifest(file: Path) -> Manifest:
         return _manifest(tar, file)
 
 
-def extract_archive(file: Path, manifest: Manifest, directory: Path) -> None:
+def extract_archive(
+    file: Path, manifest: Manifest, directory: Path, *, written: Callable[[int], None] = lambda _: None
+) -> None:
     """Write the archive's members into the directory, which is empty, each checked against the manifest; durably.
+
+    ``written`` is told of bytes as they are written, of ``manifest.file_bytes`` in all.
 
     Raises ``ConfigurationError`` when the archive is cut off, damaged or not what its manifest says; what was written
     by then is the caller's to remove.
@@ -115,7 +135,7 @@ def extract_archive(file: Path, manifest: Manifest, directory: Path) -> None:
         directories = {""}
         for entry in manifest.entries:
             _demand_safe(entry, directories, file)
-            _extract(tar, entry, directory, file)
+            _extract(tar, entry, directory, file, written)
             if entry.kind == "directory":
                 directories.add(entry.path)
         if tar.next() is not None:
@@ -124,27 +144,27 @@ def extract_archive(file: Path, manifest: Manifest, directory: Path) -> None:
             sync_directory(directory / path)
 
 
-def _entries(directory: Path) -> Iterator[Entry]:
+def _entries(directory: Path, read: Callable[[int], None]) -> Iterator[Entry]:
     for name in _STORES:
         if (directory / name).exists():
-            yield from _entries_of(directory, name)
+            yield from _entries_of(directory, name, read)
 
 
-def _entries_of(directory: Path, name: str) -> Iterator[Entry]:
+def _entries_of(directory: Path, name: str, read: Callable[[int], None]) -> Iterator[Entry]:
     path = directory / name
     if path.is_symlink():
         yield Entry(name, "link", target=str(path.readlink()))
     elif path.is_dir():
         yield Entry(name, "directory")
         for inner in sorted(path.iterdir()):
-            yield from _entries_of(directory, f"{name}/{inner.name}")
+            yield from _entries_of(directory, f"{name}/{inner.name}", read)
     else:
         with path.open("rb") as source:
-            size, digest = _copy(source, lambda _: None)
+            size, digest = _copy(source, lambda data: read(len(data)))
         yield Entry(name, "file", size, digest)
 
 
-def _add_all(tar: tarfile.TarFile, directory: Path, manifest: Manifest) -> None:
+def _add_all(tar: tarfile.TarFile, directory: Path, manifest: Manifest, read: Callable[[int], None]) -> None:
     listed = msgspec.json.encode(manifest)
     head = _member(_MANIFEST, tarfile.REGTYPE)
     head.size = len(listed)
@@ -161,11 +181,13 @@ def _add_all(tar: tarfile.TarFile, directory: Path, manifest: Manifest) -> None:
                 member = _member(entry.path, tarfile.REGTYPE)
                 member.size = entry.size
                 with (directory / entry.path).open("rb") as source:
-                    _add_unchanged(tar, member, source, entry)
+                    _add_unchanged(tar, member, source, entry, read)
 
 
-def _add_unchanged(tar: tarfile.TarFile, member: tarfile.TarInfo, source: IO[bytes], entry: Entry) -> None:
-    hashing = _Hashing(source)
+def _add_unchanged(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, source: IO[bytes], entry: Entry, read: Callable[[int], None]
+) -> None:
+    hashing = _Hashing(source, read)
     if os.fstat(source.fileno()).st_size == entry.size:
         tar.addfile(member, hashing)
     if hashing.digest() != entry.sha256:
@@ -179,13 +201,14 @@ def _add_unchanged(tar: tarfile.TarFile, member: tarfile.TarInfo, source: IO[byt
 class _Hashing(io.RawIOBase):
     """Reads of the source, hashed as they pass."""
 
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
+    def __init__(self, source: IO[bytes], told: Callable[[int], None]) -> None:
+        self._source, self._told = source, told
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._source.read(size)
         self._hash.update(data)
+        self._told(len(data))
         return data
 
     def digest(self) -> str:
@@ -234,7 +257,7 @@ def _demand_safe(entry: Entry, directories: set[str], file: Path) -> None:
         raise _damaged(file, "it holds a path that no data directory has")
 
 
-def _extract(tar: tarfile.TarFile, entry: Entry, directory: Path, file: Path) -> None:
+def _extract(tar: tarfile.TarFile, entry: Entry, directory: Path, file: Path, written: Callable[[int], None]) -> None:
     member = tar.next()
     kinds = {"directory": tarfile.DIRTYPE, "file": tarfile.REGTYPE, "link": tarfile.SYMTYPE}
     if member is None or member.name != entry.path or member.type != kinds[entry.kind]:
@@ -249,7 +272,12 @@ def _extract(tar: tarfile.TarFile, entry: Entry, directory: Path, file: Path) ->
         assert source is not None  # noqa: S101  a regular file, asked above
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE)
         with os.fdopen(descriptor, "wb") as copy:
-            found = _copy(source, copy.write) if member.size == entry.size else None
+
+            def write(data: bytes) -> None:
+                copy.write(data)
+                written(len(data))
+
+            found = _copy(source, write) if member.size == entry.size else None
             copy.flush()
             os.fsync(descriptor)
         if found != (entry.size, entry.sha256):

@@ -18,15 +18,26 @@ def secrets_key_of(settings: "Settings") -> str:
     return _kept_secret(settings, "secrets.key", settings.secrets.key.get_secret_value())
 
 
+def missing_secrets(settings: "Settings") -> list[str]:
+    """The keys without which the stores are refused: set nowhere, and not to be made here."""
+    if settings.embedded_metadata:
+        return []
+    given = {"jwt.key": settings.jwt.key, "secrets.key": settings.secrets.key}
+    return [key for key, value in given.items() if not value.get_secret_value()]
+
+
+def variable_of(key: str) -> str:
+    return "CA_" + key.replace(".", "_").upper()
+
+
 def _kept_secret(settings: "Settings", key: str, configured: str) -> str:
     """The configured value; where everything is one machine's own, one that is made once."""
     if configured:
         return configured
     if not settings.embedded_metadata:
-        name = "CA_" + key.replace(".", "_").upper()
         raise ConfigurationError(
             f"{key} must be set when postgres.host names a server: every process has to use the same one",
-            hint=f"make one with: openssl rand -base64 48, and set {name}",
+            hint=f"make one with: openssl rand -base64 48, and set {variable_of(key)}",
         )
     return DataDirectory(settings.data_dir).secret(key, 48)
 

@@ -38,15 +38,19 @@ def backup(
     out = invocation.out()
     from campaignctl import __version__
     from campaignctl.adapters.clock import SystemClock
-    from campaignctl.adapters.directory_archive import write_archive
+    from campaignctl.adapters.directory_archive import bytes_to_read, write_archive
     from campaignctl.bootstrap import open_stores
     from campaignctl.cli.connection import own_directory
+    from campaignctl.cli.progress import progress
 
     with own_directory(settings, "backup"):
         with open_stores(settings) as opened:  # also lets SQLite put its side files in order
             schemas = opened.schema.newest()
         made_at = SystemClock().now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        manifest = write_archive(settings.data_dir, file, program=__version__, made_at=made_at, schemas=schemas)
+        with progress("bytes read", bytes_to_read(settings.data_dir), quiet=invocation.quiet) as told:
+            manifest = write_archive(
+                settings.data_dir, file, program=__version__, made_at=made_at, schemas=schemas, read=told.advance
+            )
     body = {
         "file": str(file),
         "bytes": file.stat().st_size,

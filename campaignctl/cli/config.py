@@ -77,5 +77,11 @@ def validate(
     """Check a configuration file, together with the CA_ variables of the environment."""
     invocation = invocation_of(context)
     invocation.config = file
-    invocation.settings()
-    invocation.out().note(f"{file} is valid")
+    settings = invocation.settings()
+    from campaignctl.bootstrap.keys import missing_secrets, variable_of
+
+    out = invocation.out()
+    out.note(f"{file} is valid")
+    for key in missing_secrets(settings):
+        where = f"neither in the file nor in {variable_of(key)}, and postgres.host names a server"
+        out.warn("secret_not_set", f"{key} is {where}: what opens the stores refuses without it")

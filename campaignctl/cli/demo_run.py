@@ -75,8 +75,11 @@ class Demo:
         return self.decode(self.api.get(path, params).content)
 
     def insights(self, number: int, granularity: str, days: int) -> bytes:
+        """The last days up to today, beside those before them where the history goes back that far."""
         first = (datetime.now(UTC) - timedelta(days=days - 1)).date()
-        params = {"granularity": granularity, "start_date": first.isoformat(), "compare": "previous_period"}
+        params = {"granularity": granularity, "start_date": first.isoformat()}
+        if first - timedelta(days=days) > self._played.first_moment.date():
+            params["compare"] = "previous_period"
         return self.api.get(f"/api/v1/campaigns/{number}/insights", params).content
 
     def send(self, records: Sequence[bytes]) -> None:

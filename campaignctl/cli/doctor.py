@@ -140,7 +140,7 @@ def _table(body: Any) -> "Table":
         Column("check", Kind.ID),
         Column("status", Kind.ID),
         Column("latency_ms", Kind.RAW, 2),
-        Column("says", rank=1),
+        Column("says"),
     ]
     return Table(columns, [[one["name"], one["status"], one["latency_ms"], _said(one)] for one in body["checks"]])
 

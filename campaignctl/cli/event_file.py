@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -43,14 +45,31 @@ class Batch:
         return bool(self.lines) and (len(self.lines) >= BATCH_LINES or self.size_bytes + len(line) >= BATCH_BYTES)
 
 
+@dataclass(frozen=True, slots=True)
+class EventFile:
+    """A file of events that is being read."""
+
+    unpacked: BinaryIO
+    packed: BinaryIO
+    """As it lies there: what ``size_bytes`` counts."""
+    size_bytes: int | None
+    """None where nobody knows: standard input, a pipe, a device."""
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of ``size_bytes`` was read so far."""
+        return self.packed.tell()
+
+
 @contextmanager
-def open_events(path: Path) -> Iterator[BinaryIO]:
-    """The unpacked bytes of a file or, for ``-``, of standard input; compression is seen by the first two bytes."""
+def open_events(path: Path) -> Iterator[EventFile]:
+    """A file or, for ``-``, standard input; compression is seen by the first two bytes."""
     if is_standard_input(path):
-        yield _unpacked(sys.stdin.buffer)
+        yield EventFile(_unpacked(sys.stdin.buffer), sys.stdin.buffer, None)
         return
     with path.open("rb") as file:
-        yield _unpacked(file)
+        told = os.fstat(file.fileno())
+        yield EventFile(_unpacked(file), file, told.st_size if stat.S_ISREG(told.st_mode) else None)
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:

@@ -19,7 +19,7 @@ from campaignctl.errors import FieldError, InvalidInput, NotYetVisible, Throttle
 
 if TYPE_CHECKING:
     from campaignctl.api_client import ApiClient
-    from campaignctl.cli.event_file import Batch
+    from campaignctl.cli.event_file import Batch, EventFile
     from campaignctl.cli.output import Output, Table
 
 app = new_app("Send, export and erase events; list copies that differ.")
@@ -169,16 +169,27 @@ def _send(invocation: Invocation, file: Path, as_campaign: int | None, receipt: 
         open_events(file) as opened,
         connect(invocation) as connection,
         connection.counting(),
-        progress("events sent", None, quiet=invocation.quiet) as told,
+        progress(_sent(0, opened), opened.size_bytes, quiet=invocation.quiet) as told,
     ):
-        for batch in batches(opened):
+        read_bytes = 0
+        for batch in batches(opened.unpacked):
             if as_campaign is not None:
                 batch.lines = [with_campaign(line, as_campaign) for line in batch.lines]
             answer = _post(connection.api, batch)
             _note_down(out, receipt, batch, answer)
-            told.advance(len(batch.lines))
+            if opened.size_bytes is None:
+                told.advance(len(batch.lines))
+            else:  # how many events there are nobody knows before the end, how many bytes the file has everybody
+                told.describe(_sent(receipt.sent, opened))
+                told.advance(opened.read_bytes - read_bytes)
+                read_bytes = opened.read_bytes
         if wait_s is not None or connection.in_process:
             _wait(connection.api, receipt, wait_s if wait_s is not None else 600.0)
+
+
+def _sent(events: int, opened: "EventFile") -> str:
+    """What stands before the figures of the progress, which count the file's bytes where it has a size."""
+    return "events sent" if opened.size_bytes is None else f"{events:,} events sent, bytes of the file"
 
 
 def _post(api: "ApiClient", batch: "Batch") -> dict[str, Any]:

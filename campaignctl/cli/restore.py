@@ -7,7 +7,7 @@ there is moved aside, never removed.
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +58,7 @@ def restore(
     from campaignctl.adapters.clock import SystemClock
     from campaignctl.adapters.directory_archive import read_manifest
     from campaignctl.cli.backup import demand_embedded, facts
+    from campaignctl.cli.progress import progress
 
     demand_embedded(settings)
     manifest = read_manifest(file)
@@ -73,7 +74,8 @@ def restore(
             out.note(f"{target} is not empty: it goes to {aside}, and the backup of {manifest.made_at} takes its place")
             confirm(f"Replace {target}?", yes=yes)
         sources = [one for one in (target if aside is not None else None, erasures_from) if one is not None]
-        body |= _restore(settings, file, manifest, target, aside, sources)
+        with progress("bytes restored", manifest.file_bytes, quiet=invocation.quiet) as told:
+            body |= _restore(settings, file, manifest, target, aside, sources, told.advance)
     out.answer(json.dumps(body | {"dry_run": dry_run}).encode(), facts, items=None)
     if body["erased_again"] or body["erased_events_again"]:
         out.note("note: what was erased since the backup is erased again; a worker removes its rows when one starts")
@@ -139,6 +141,7 @@ def _restore(
     target: Path,
     aside: Path | None,
     erasures_from: Sequence[Path],
+    written: Callable[[int], None],
 ) -> dict[str, Any]:
     """Answers the migrations that the restored stores lack, and what was erased again."""
     from campaignctl.adapters.data_directory import DataDirectory
@@ -151,7 +154,7 @@ def _restore(
             raise ConfigurationError(f"{target} was empty, and is not any more", hint="run the command again")
         staged = _staging(target)
         try:
-            extract_archive(file, manifest, staged)
+            extract_archive(file, manifest, staged, written=written)
             # Held until the directory is in its place, so that nobody opens it before the old lock is given back.
             with DataDirectory(staged).lock(0, "restore"):
                 pending = _opened(settings.model_copy(update={"data_dir": staged}), manifest)

@@ -510,6 +510,19 @@ def test_events_are_sent_and_a_refusal_is_named_by_its_line(path: str, cli: Cli)
     assert "line 3: malformed_json: is not JSON\n" in ran.stderr
 
 
+@pytest.mark.parametrize("path", ["events.ndjson", "events.ndjson.gz"])
+def test_how_far_a_file_is_sent_is_told_in_its_own_bytes(path: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campaignctl.cli.progress._EVERY_S", 0.0)
+    events_file(path, b'{"campaign_id": 1}', b'{"campaign_id": 2}')
+    size = Path(path).stat().st_size
+    with fake_api(lambda _: ok({"accepted": 2, "rejected": [], "position": "p"})) as server:
+        told = cli("--api", server.url, "events", "send", path).stderr
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(Path(path).read_bytes()))))
+        from_a_pipe = cli("--api", server.url, "events", "send", "-").stderr
+    assert f"2 events sent, bytes of the file: {size:,} of {size:,}\n" in told
+    assert "events sent: 2\n" in from_a_pipe
+
+
 def test_events_are_exported_page_by_page_as_they_are(cli: Cli) -> None:
     pages = {
         None: b'{"items": [{"spend": 0.10, "n": 123456789012345678901}, {"a": 1}], "next_cursor": "c"}',
@@ -669,6 +682,16 @@ def test_config_show_says_where_a_value_came_from(cli: Cli, monkeypatch: pytest.
     assert items["server.host"]["origin"] == "default"
     assert matches_golden("cli/config-changed.txt", cli("config", "show", "--changed").stdout)
     assert cli("config", "validate", "config/config.yaml").code == 0
+
+
+def test_a_configuration_for_servers_says_which_keys_it_lacks(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("servers.yaml").write_text("postgres: {host: 127.0.0.1}\n")
+    lacking = cli("config", "validate", "servers.yaml")
+    assert (lacking.code, lacking.stderr.count("warning[secret_not_set]")) == (0, 2)
+    assert "CA_JWT_KEY" in lacking.stderr
+    monkeypatch.setenv("CA_JWT_KEY", "k" * 48)
+    monkeypatch.setenv("CA_SECRETS_KEY", "s" * 48)
+    assert "warning" not in cli("config", "validate", "servers.yaml").stderr
 
 
 # ---------------------------------------------------------------- streams and signals

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from campaignctl.adapters.directory_archive import Manifest, extract_archive, read_manifest, write_archive
+from campaignctl.adapters.directory_archive import (
+    Manifest,
+    bytes_to_read,
+    extract_archive,
+    read_manifest,
+    write_archive,
+)
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 
 SCHEMAS = {"metadata": 3, "analytics": 2}
@@ -40,6 +46,17 @@ def directory(tmp_path: Path) -> Path:
 def archived(directory: Path) -> tuple[Path, Manifest]:
     file = directory.with_name("a.tar.gz")
     return file, write_archive(directory, file, program="1.0", made_at="2026-01-01T00:00:00Z", schemas=SCHEMAS)
+
+
+def test_how_much_there_is_to_do_is_known_before_it_is_done(directory: Path, tmp_path: Path) -> None:
+    expected, read, written = bytes_to_read(directory), [], []
+    file = directory.with_name("a.tar.gz")
+    manifest = write_archive(directory, file, program="1.0", made_at="", schemas=SCHEMAS, read=read.append)
+    assert sum(read) == expected == 2 * manifest.file_bytes > 0
+    target = tmp_path / "back"
+    target.mkdir()
+    extract_archive(file, manifest, target, written=written.append)
+    assert sum(written) == manifest.file_bytes
 
 
 def test_what_matters_comes_back_as_it_was_and_private(directory: Path, tmp_path: Path) -> None:

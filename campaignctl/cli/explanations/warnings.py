@@ -16,6 +16,12 @@ TOLD = {
         "It is set in the configuration, and a backup has only the keys made in the data directory.",
         "keep the configuration, or that key, with the backup",
     ),
+    "secret_not_set": (
+        "A configuration is valid as far as it goes, and lacks a key that every process has to share.",
+        "jwt.key or secrets.key is in neither the file nor the environment in which it was checked; on servers none is"
+        " made.",
+        "set it where the program runs: openssl rand -base64 48 makes one for CA_JWT_KEY or CA_SECRETS_KEY",
+    ),
     "schema_older": (
         "The restored stores have an older schema than this program.",
         "The backup was made before an upgrade.",
