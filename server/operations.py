@@ -180,14 +180,11 @@ def serves_waiting(
             call = _prepared(request, router, operation)
             return call if must_wait(call) else answered(call)
 
-        def answered_from_memory(request: Request) -> Response | None:
-            call = _prepared_from_memory(request, router, operation)
-            found = None if call is None or must_wait(call) else at_hand(call)
-            return None if call is None or found is None else call.packed(found)
-
         async def serve(request: Request) -> Response:
-            if (kept := answered_from_memory(request)) is not None:
-                return kept
+            call = _prepared_from_memory(request, router, operation)
+            if call is not None and not must_wait(call):
+                kept = at_hand(call)
+                return await run_in_threadpool(answered, call) if kept is None else call.packed(kept)
             found = await run_in_threadpool(answered_at_once, request)
             if isinstance(found, Response):
                 return found

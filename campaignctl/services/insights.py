@@ -110,7 +110,7 @@ class InsightService:
         try:
             tried = None
             if campaign_id is not None and "after" not in parameters:  # who waited for something is told of it
-                tried = self._key_at_hand(question, actor, campaign_id)
+                tried = self._key_by_facts_at_hand(parameters, asked, question, actor, campaign_id)
             hit = None if tried is None else self._cache.find(tried)
             if hit is not None:
                 return self._answer(hit.value, hit.tier)
@@ -160,6 +160,28 @@ class InsightService:
         if facts is None or not actor.sees(facts.organization_id):
             return None
         return self._keys.find(question, {campaign_id: facts}, self._clock.now())
+
+    def _key_by_facts_at_hand(
+        self,
+        parameters: Mapping[str, Sequence[str]],
+        asked: "_Asked",
+        question: "_Text | None",
+        actor: Actor,
+        campaign_id: int,
+    ) -> str | None:
+        """As ``_key_at_hand``, also of a question that this process was not asked before: another one may have been."""
+        known = self._key_at_hand(question, actor, campaign_id)
+        if known is not None or question is None:
+            return known
+        facts = self._metadata.facts_at_hand(campaign_id)
+        if facts is None or not actor.sees(facts.organization_id):
+            return None
+        scope = _scope_of(asked, {campaign_id: facts})
+        self._last.remember(asked, scope.facts)
+        query = self._query(parameters, scope, several=False)
+        key = self._key(query, scope)
+        self._keys.keep(question, scope.facts, query, key)
+        return key
 
     def _query(self, parameters: Mapping[str, Sequence[str]], scope: Scope, *, several: bool) -> InsightQuery:
         return parse_query(

@@ -17,6 +17,7 @@ from campaignctl.domain.insight_rows import MAX_GROUPED_ROWS
 from campaignctl.domain.insights import InsightQuery
 from campaignctl.domain.users import Actor, Role
 from campaignctl.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from campaignctl.ports.metadata import CampaignFacts
 from campaignctl.services.insights import InsightAnswer
 from tests.fakes.clock import ManualClock
 from tests.fakes.insights import event
@@ -687,6 +688,29 @@ def test_what_is_at_hand_is_what_would_be_answered(bench: Bench) -> None:
     bench.clock.advance(15 * 60)
     assert at_hand() is None  # another quarter of an hour
     assert bench.service.at_hand(asked, ACTOR, 2) is None
+
+
+def test_what_another_process_has_answered_is_found_under_the_versions_at_hand(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.run(granularity="total")
+    (known,) = bench.metadata.campaign_facts([1]).values()
+
+    def asked_for(_ids: object) -> Mapping[int, CampaignFacts]:
+        raise AssertionError("metadata was asked")
+
+    monkeypatch.setattr(bench.metadata, "campaign_facts", asked_for)
+    monkeypatch.setattr(bench.metadata, "facts_at_hand", {1: known}.get)
+    bench.service = bench.new_service(b"key")  # another process, which shares the cache
+    assert bench.run(granularity="total") == replace(first, cache="l1")
+    with pytest.raises(AssertionError, match="asked"):
+        bench.run(granularity="total", after="position")  # who waited is told of versions of now
+    with pytest.raises(AssertionError, match="asked"):
+        bench.run(granularity="monthly")  # nothing is computed from versions that may be old
+    with pytest.raises(AssertionError, match="asked"):
+        bench.run(1, Actor(99, Role.ADMIN), granularity="total")  # nor is anything shown to strangers
+    with pytest.raises(InvalidInput, match="granularity"):
+        bench.run(granularity="yearly")
 
 
 def test_the_newest_events_are_read_beside_the_sums(bench: Bench) -> None:

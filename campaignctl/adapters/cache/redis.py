@@ -128,18 +128,8 @@ class RedisCache:
         """As ``get``, with the seconds that the value has left."""
         name = self._name(key)
 
-        def ask() -> list[Any]:
-            with self._client.pipeline(transaction=False) as both:
-                both.get(name)
-                both.pttl(name)
-                answers = both.execute(raise_on_error=False)  # else its errors repeat the key
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            return answers
-
-        answers = self._call(ask)
-        if not isinstance(answers, list) or len(answers) != 2:
+        answers = self._call(lambda: self._both(("GET", name), ("PTTL", name)))
+        if answers is None:
             return None
         value, left_ms = self._opened(name, answers[0]), answers[1]
         if value is None:
@@ -166,6 +156,19 @@ class RedisCache:
         """Let go of the connections; whatever is asked afterwards is a miss."""
         self._closed = True
         self._client.connection_pool.disconnect()
+
+    def _both(self, *commands: tuple[str, bytes]) -> list[object]:
+        """The answers to commands that are sent together: the driver's own way takes twice the CPU."""
+        pool = self._client.connection_pool
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [connection.read_response() for _ in commands]
+        except BaseException:
+            connection.disconnect()  # what was not read is no answer to whoever asks next
+            raise
+        finally:
+            pool.release(connection)
 
     def _call(self, ask: Callable[[], _T]) -> _T | None:
         """The server's answer; None for every failure."""
