@@ -108,8 +108,13 @@ class Fact:
     currency: str | None
 
 
-def random_history(seed: int, *, now: datetime, size: int | None = None, spread_days: int = 0) -> History:
-    """The history of a seed: about `size` records (60 to 300 when not said), none of them later than `now`."""
+def random_history(
+    seed: int, *, now: datetime, size: int | None = None, spread_days: int = 0, first_campaign: int = 1
+) -> History:
+    """The history of a seed: about `size` records (60 to 300 when not said), none of them later than `now`.
+
+    Where others have campaigns already, its own begin with the id `first_campaign`.
+    """
     rng = random.Random(seed)
     now = now.astimezone(UTC).replace(microsecond=0)
     size = size if size is not None else rng.randint(60, 300)
@@ -132,9 +137,10 @@ def random_history(seed: int, *, now: datetime, size: int | None = None, spread_
     facts: list[Fact] = []
     while len(sent) < size:
         log_time = now - timedelta(seconds=int(rng.random() * spread_days * 86_400))
-        fact = _random_fact(rng, f"{seed}-{len(facts)}", len(campaigns), currencies, moments.one_before(log_time))
+        ids = range(first_campaign, first_campaign + len(campaigns))
+        fact = _random_fact(rng, f"{seed}-{len(facts)}", ids, currencies, moments.one_before(log_time))
         facts.append(fact)
-        for at, record in _sendings(rng, fact, log_time, now, moments, spread=spread_days > 0):
+        for at, record in _sendings(rng, fact, ids, log_time, now, moments, spread=spread_days > 0):
             sent.append((at, rng.randrange(10**6) if spread_days else len(sent), record))
     if not spread_days:
         _disorder(rng, sent)
@@ -222,7 +228,7 @@ def offset_changes(zone: ZoneInfo, start: datetime, end: datetime) -> tuple[date
 # What
 
 
-def _random_fact(rng: random.Random, name: str, campaigns: int, currencies: list[str], instant: datetime) -> Fact:
+def _random_fact(rng: random.Random, name: str, campaigns: range, currencies: list[str], instant: datetime) -> Fact:
     event_type = rng.choice(EVENT_TYPES)
     event_id = rng.choice((f"e{name}", f"événement {name}", f"{name}".ljust(128, "z"), f"😀{name}\0", f'"{name}" \\ '))
     numbers = {field: rng.choice((0, rng.choice(COUNTS))) for field in ("impressions", "clicks")}
@@ -234,7 +240,7 @@ def _random_fact(rng: random.Random, name: str, campaigns: int, currencies: list
         numbers[IMPLIED[event_type]] = MICRO if event_type == "conversion" else 1
     return Fact(
         event_id=event_id,
-        campaign_id=rng.randint(1, campaigns),
+        campaign_id=rng.randint(campaigns[0], campaigns[-1]),
         platform=rng.choice(PLATFORMS),
         instant=instant,
         event_type=event_type,
@@ -260,7 +266,14 @@ def _other_content(rng: random.Random, fact: Fact) -> Fact:
 
 
 def _sendings(
-    rng: random.Random, fact: Fact, log_time: datetime, now: datetime, moments: _Moments, *, spread: bool
+    rng: random.Random,
+    fact: Fact,
+    campaigns: range,
+    log_time: datetime,
+    now: datetime,
+    moments: _Moments,
+    *,
+    spread: bool,
 ) -> Iterator[tuple[datetime, bytes]]:
     """The event, its copies, and what else a producer sends along: each with its log time."""
     kind = rng.random()
@@ -283,7 +296,7 @@ def _sendings(
             moved = replace(fact, instant=moments.one_before(at))
             yield at, _written(rng, spelled(rng, moved if rng.random() < 0.5 else _other_content(rng, moved)))
         else:  # the same id in any campaign: scoped to it
-            other = rng.randint(1, max(1, fact.campaign_id))
+            other = rng.randint(campaigns[0], fact.campaign_id)
             yield at, _written(rng, spelled(rng, replace(fact, campaign_id=other)))
 
 
