@@ -66,7 +66,8 @@ class KafkaEventLog:
         self._config = ClientConfig(brokers, security or KafkaSecurity(), timeouts or KafkaTimeouts(), instance_id)
         self._topics = KafkaTopics(self._config, replication_factor)
         self._producer = KafkaProducer(self._config)
-        self._reader = KafkaReader(self._config)
+        self._reader = KafkaReader(self._config, is_ahead=True)
+        self._one_record_reader = KafkaReader(self._config, is_ahead=False)
         self._groups = KafkaGroups(self._config)
         self._consumers: set[KafkaConsumer] = set()
         self._known: dict[str, tuple[float, Topic]] = {}
@@ -131,7 +132,8 @@ class KafkaEventLog:
             raise OffsetLost(topic, partition, start, kept.start)
         if start >= kept.end:
             return record_batch(partition, [], start)
-        return self._reader.read(found, partition, start, max_records, kept)
+        reader = self._one_record_reader if max_records == 1 else self._reader
+        return reader.read(found, partition, start, max_records, kept)
 
     def delete_before(self, topic: str, partition: int, offset: int, /) -> None:
         found = self._topics.get(topic)
@@ -156,6 +158,7 @@ class KafkaEventLog:
             thread.join()
         self._producer.close()
         self._reader.close()
+        self._one_record_reader.close()
         self._groups.close()
         self._topics.close()
 
