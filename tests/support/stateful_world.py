@@ -180,6 +180,14 @@ class World:
         except KilledError:
             self._clock.let_pass(_LONG_SILENCE)
 
+    def settle(self) -> None:
+        """Have everything applied. Where it is, no worker is started for it: it would find nothing to do.
+
+        An accident that is due needs a worker to happen to.
+        """
+        if self.accident is not None or not self._is_applied():
+            self.work()
+
     def work_as_zombie(self, policy: FlushPolicy, point: str) -> None:
         """A worker stands still at the point for so long that another one takes over; then it goes on."""
         slept = False
@@ -228,7 +236,7 @@ class World:
         job_id = answer.json()["job_id"]
         while (job := self._app.metadata.job(job_id)) is not None and not job.status.is_final:
             self._do_a_job()
-        self.work()
+        self.settle()
         assert isinstance(job, Job)
         assert job.status.value == "succeeded", (job.status, job.error, job.result)
         return dict(job.result or {})
@@ -248,7 +256,7 @@ class World:
             context.checkpoint()
             self._clock.let_pass(timedelta(seconds=seconds))
             self._do_a_job()
-            self.work()
+            self.settle()
             context.checkpoint()
 
         return pause
