@@ -49,14 +49,25 @@ Cells = dict[Cell, dict[str, int]]
 class Flow:
     """Records that keep coming, from ``start`` to ``stop``, and their truth. Campaign N lives in zone N.
 
-    It pauses while too many wait for the group, and while the log is away.
+    It pauses while too many wait for the group, and while the log is away. ``hot`` is the first campaign's share of
+    new events, and may be set while they flow; None: all have the same.
     """
 
     def __init__(
-        self, log: EventLog, topic: str, group: str, campaigns: list[int], seed: int, *, per_second: int = 300
+        self,
+        log: EventLog,
+        topic: str,
+        group: str,
+        campaigns: list[int],
+        seed: int,
+        *,
+        per_second: int = 300,
+        most_waiting: int = _MOST_WAITING,
     ) -> None:
         self._log, self._topic, self._group, self._campaigns = log, topic, group, campaigns
         self._at_once = max(round(per_second * _EVERY_S), 1)
+        self._most_waiting = most_waiting
+        self.hot: float | None = None
         self._random = random.Random(seed)
         self._values: list[tuple[int, bytes]] = []
         self._stopping = threading.Event()
@@ -85,7 +96,7 @@ class Flow:
     def _run(self) -> None:
         try:
             while not self._stopping.wait(_EVERY_S):
-                if self._waiting() > _MOST_WAITING:
+                if self._waiting() > self._most_waiting:
                     continue
                 records = [self._record() for _ in range(self._at_once)]
                 self._produce(records)
@@ -133,7 +144,8 @@ class Flow:
 
     def _event(self) -> tuple[int, bytes]:
         rng = self._random
-        place = rng.randrange(len(self._campaigns))
+        others = range(len(self._campaigns)) if self.hot is None else range(1, len(self._campaigns))
+        place = 0 if self.hot is not None and rng.random() < self.hot else rng.choice(others)
         campaign = self._campaigns[place]
         at = datetime.now(UTC) - timedelta(seconds=rng.randrange(_DAYS * 86_400) if rng.random() < 0.1 else 0)
         platform, region = rng.choice(_PLATFORMS), rng.choice(_REGIONS)
@@ -187,6 +199,12 @@ def prepare() -> list[int]:
     """Make the schema and the campaigns, in a process of its own; answers their numbers."""
     with _client(create=True) as (client, _):
         return client.create([{"name": f"in {zone}", "timezone": zone} for zone in ZONES])
+
+
+def create(names: list[str]) -> list[int]:
+    """Make more campaigns, in UTC, in a process of its own; answers their numbers."""
+    with _client() as (client, _):
+        return client.create([{"name": name} for name in names])
 
 
 def look(campaigns: list[int]) -> Found:

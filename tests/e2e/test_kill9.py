@@ -2,10 +2,11 @@
 
 One producer posts over HTTP and repeats whatever was not acknowledged, under the same event ids. Another one writes
 straight into the log, which takes records whether the server lives or not; its bad records are refused by the worker,
-whose dead letters are exactly once, too.
+whose dead letters are exactly once, too. ``CA_TEST_KILLS`` is how many kills there are.
 """
 
 import json
+import os
 import random
 import threading
 import time
@@ -27,7 +28,7 @@ from campaignctl.ports.event_log import NewRecord
 from tests.e2e.test_samples import dead_letters
 from tests.support.program import Program, Server
 
-KILLS = 20
+KILLS = int(os.environ.get("CA_TEST_KILLS", "20"))
 PLATFORMS = ("meta", "google", "linkedin", "tiktok")
 REGIONS = ("ZZ", "US", "US-CA", "IN", "GB-ENG")
 ZONES = ("UTC", "Asia/Kolkata", "America/St_Johns")
@@ -190,7 +191,7 @@ class LogProducer(Producer):
         time.sleep(self._random.random() * 0.04)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(max(600, 30 * KILLS))
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     program = Program(
         tmp_path, {"CA_EVENTS_FLUSH_AGE_MS": "20", "CA_EVENTS_FLUSH_ROWS": "200", "CA_LOG_LEVEL": "error"}

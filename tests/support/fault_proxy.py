@@ -1,8 +1,9 @@
-"""A TCP proxy on loopback that ends connections in the middle of what the server answers."""
+"""A TCP proxy on loopback that ends connections in the middle of what the server answers, or holds requests back."""
 
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -10,12 +11,13 @@ _PIECE = 65_536
 
 
 class FaultProxy:
-    """Passes everything on, until it is told to ``cut``."""
+    """Passes everything on, until it is told to ``cut`` or to ``hold``."""
 
     def __init__(self, host: str, port: int, seed: int = 0) -> None:
         self._server = (host, port)
         self._random = random.Random(seed)
         self._limit: Callable[[], int] | None = None
+        self._held: tuple[bytes, float] | None = None
         self._era = 0
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -31,7 +33,12 @@ class FaultProxy:
         """From now on each connection is ended after so many bytes of answers."""
         self._begin(lambda: count)
 
+    def hold(self, words: bytes, seconds: float) -> None:
+        """From now on a request with a piece that has the words in it reaches the server so much later."""
+        self._held = words, seconds
+
     def mend(self) -> None:
+        self._held = None
         self._begin(None)
 
     def _begin(self, limit: Callable[[], int] | None) -> None:
@@ -71,6 +78,8 @@ class FaultProxy:
                         self.cuts += 1
                         break
                     left -= len(piece)
+                if not answers and (held := self._held) is not None and held[0] in piece:
+                    time.sleep(held[1])
                 target.sendall(piece)
         for one in (source, target):
             with suppress(OSError):
