@@ -90,7 +90,7 @@ chaos: $(READY)  ## kill, freeze, cut and move workers and servers under load, o
 
 chaos-on-servers:
 	@$(BIN)/python -m tests.chaos.failpoints --log kafka --at-once 4 $(ARGS)
-	@$(if $(ARGS),,$(BIN)/python -m tests.chaos.workers)
+	@$(if $(ARGS),,$(BIN)/python -m tests.chaos.workers && $(BIN)/python -m tests.chaos.poison && $(BIN)/python -m tests.chaos.hot)
 
 bench: $(READY)  ## how fast it is, beside the plainest loop, in ratios
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from campaignctl.errors import SchemaMismatch, Unavailable
+from campaignctl.errors import CampaignctlError, SchemaMismatch, Unavailable
 from campaignctl.ports.analytics import EventStore
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import Consumer, EventLog
@@ -222,4 +222,7 @@ class WorkerThread:
             self.worker.run()
         except BaseException as error:
             self.error = error
-            logger.exception("the worker has ended")
+            if isinstance(error, CampaignctlError):  # its sentence says all
+                logger.error("the worker has ended: %s", error)
+            else:
+                logger.exception("the worker has ended")

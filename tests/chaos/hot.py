@@ -6,7 +6,7 @@ partitions, first while all campaigns have as many events, then while one has mo
 - how long events of the *other* campaigns take from the log until they are applied and acknowledged: being beside a hot
   campaign may double it;
 - how far ``campaignctl_consumer_lag_records`` is off. A worker looks about every five seconds, so the figure is compared
-  with what truly waited in the time since the look before;
+  with what truly waited in the time since the look before: not acknowledged, and no row in ClickHouse;
 - what memory the worker has.
 
 Afterwards everything is compared with the truth (``tests.chaos.oracle``).
@@ -26,7 +26,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import clickhouse_connect
 import httpx2
+from clickhouse_connect.driver.client import Client
 
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.event_log.kafka import KafkaEventLog
@@ -44,6 +46,7 @@ _PARTITIONS = 12
 _SLOWER_S = 2.0
 _HOT = 0.9
 _INSERT = b"insert_deduplication_token="
+_APPLIED = "SELECT kpart, max(koff) + 1 FROM events GROUP BY kpart"
 _MOST_WAITING = 200_000
 _LOOKS_EVERY_S = 0.2
 _METRIC_IS_OF_THE_LAST_S = 15.0
@@ -64,6 +67,7 @@ class Watch:
     group: str
     worker: Process
     url: str
+    store: Client
     ends: dict[int, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
     committed: dict[int, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
     waiting: list[tuple[float, int]] = field(default_factory=list)
@@ -113,7 +117,10 @@ class Watch:
         for number, marks in kept.items():
             self.ends[number].append((now_s, marks.end))
             self.committed[number].append((now_s, committed[number].offset if number in committed else 0))
-        self.waiting.append((now_s, sum(self.ends[n][-1][1] - self.committed[n][-1][1] for n in kept)))
+        applied = {number: steps[-1][1] for number, steps in self.committed.items()}
+        for number, next_offset in self.store.query(_APPLIED).result_rows:  # a batch is acknowledged with the next one
+            applied[number] = max(applied[number], next_offset)
+        self.waiting.append((now_s, sum(marks.end - applied[number] for number, marks in kept.items())))
         lines = httpx2.get(f"{self.url}/metrics", timeout=30).text.splitlines()
         lags = [float(line.split()[-1]) for line in lines if line.startswith("campaignctl_consumer_lag_records{")]
         self.told.append((time.monotonic(), round(sum(lags))))
@@ -163,6 +170,13 @@ def measure(seconds: float, *, per_second: int, seed: int = 0) -> bool:
         topic, group = places["CA_KAFKA_EVENTS_TOPIC"], places["CA_KAFKA_GROUP_ID"]
         log = stack.enter_context(closing(KafkaEventLog([places["CA_KAFKA_BROKERS"]], SystemClock())))
         proxy = stack.enter_context(fault_proxy(places["CA_CLICKHOUSE_HOST"], int(places["CA_CLICKHOUSE_PORT"]), seed))
+        store = stack.enter_context(
+            clickhouse_connect.get_client(
+                host=places["CA_CLICKHOUSE_HOST"],
+                port=int(places["CA_CLICKHOUSE_PORT"]),
+                database=places["CA_CLICKHOUSE_DATABASE"],
+            )
+        )
         worker, url = stack.enter_context(_worker(program, proxy.port))
         others = {partition_for_key(str(number).encode(), _PARTITIONS) for number in campaigns[1:]}
         others.discard(partition_for_key(str(campaigns[0]).encode(), _PARTITIONS))
@@ -175,7 +189,7 @@ def measure(seconds: float, *, per_second: int, seed: int = 0) -> bool:
             for name, hot in (("even", None), ("one campaign has 90%", _HOT)):
                 flow.hot, before = hot, flow.events
                 time.sleep(_METRIC_IS_OF_THE_LAST_S)  # what came before is applied
-                watch = Watch(log, topic, group, worker, url)
+                watch = Watch(log, topic, group, worker, url, store)
                 time.sleep(seconds)
                 watch.stop()
                 delays_s = [delay_s for number in others for delay_s in watch.delays_s(number)]
