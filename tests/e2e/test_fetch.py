@@ -9,17 +9,22 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from campaignctl.adapters.clock import SystemClock
+from campaignctl.domain.jobs import JobKind
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown, ReportRow
 from campaignctl.errors import PlatformForbidden, PlatformThrottled
 from campaignctl.ports.accounts import AccountWatch
 from campaignctl.ports.ad_platforms import AccountAccess, ReportRequest
+from campaignctl.services.report_windows import window_place
 from tests.e2e.rest import Rest, User, fields, problem, rest_over
 from tests.fakes.ad_platform import FakePlatform, by_country, total
-from tests.support.fetch_jobs import LOOKBACK, fetching
-from worker.jobs import JobRunner
+from tests.support.fetch_jobs import LOOKBACK, fetch_handler, fetching
+from tests.support.waiting import eventually
+from worker.jobs import JobMetrics, JobRunner
+from worker.lifecycle import build_worker
 from worker.scheduler import FetchScheduler, Schedule
 
 TODAY = datetime.now(UTC).date()
@@ -211,6 +216,40 @@ def test_a_job_resumes_at_the_page_where_its_process_died(rest: Rest) -> None:
     assert before in ([0, 1], [0, 1, 2])
     assert after == [0, 1, 2, 3][len(before) :]
     assert world.insights(platform="meta")["totals"]["impressions"] == 55
+
+
+def test_windows_are_read_while_earlier_ones_land_and_complete_when_they_have(rest: Rest) -> None:
+    world, app = World(rest), rest.app
+    first = LAST - timedelta(days=29)
+    world.figures |= {("meta", first + timedelta(days=offset)): offset + 1 for offset in range(30)}
+    client, account_id = world.clients[Platform.META], world.accounts["meta"]["id"]
+
+    def read() -> list[ReportRequest]:
+        return list(dict.fromkeys(window for window, _ in client.calls))
+
+    def complete() -> list[bool]:
+        return [app.metadata.completed_since(window_place(account_id, one), created_at) for one in read()]
+
+    created_at = datetime.now(UTC) - timedelta(days=1)
+    body = DAYS | {"start_date": first.isoformat(), "platforms": ["meta"]}
+    job = world.admin.ask("POST", f"/campaigns/{world.campaign['id']}/fetch-data", json=body).json()
+    handlers = {JobKind.FETCH: fetch_handler(app, world.clients)}
+    jobs = JobRunner(app.metadata, handlers, app.clock, JobMetrics(CollectorRegistry())).start()
+    try:
+        eventually(lambda: len(read()) == 4, "three windows to be on their way behind the fourth", within_s=60)
+        assert complete() == [False] * 4
+        thread = build_worker(app, CollectorRegistry()).run_in_thread()
+        try:
+            ended = world.ended(job["job_id"])
+        finally:
+            assert thread.stop(60)
+    finally:
+        assert jobs.stop(60)
+    assert (ended["status"], ended["result"]["platforms"]["meta"]["windows"]) == ("succeeded", {"done": 6, "total": 6})
+    assert complete() == [True] * 6
+    assert len(client.calls) == 3 * 4 + 3  # no page twice
+    whole = world.insights(platform="meta", start_date=first.isoformat())
+    assert whole["totals"]["impressions"] == sum(range(1, 31))
 
 
 def test_equal_requests_join_and_a_thousand_campaigns_cost_one_report(rest: Rest) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from campaignctl.domain.platforms import Platform
 from campaignctl.domain.reports import Breakdown
-from campaignctl.sandbox.natives import campaign_body, claimed_by
+from campaignctl.sandbox.natives import accounts, campaign_body, claimed_by
 from campaignctl.sandbox.world import CAMPAIGNS
 from tests.e2e.rest import Rest, User, rest_over
 from tests.support.fetch_jobs import fetching
@@ -22,6 +22,8 @@ SPRING = CAMPAIGNS[0]
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 5)
 DAYS = {"start_date": FIRST.isoformat(), "end_date": LAST.isoformat()}
 _WITHIN_S = 300.0
+_SILENT = 3
+"""More than may be under way at once for one platform."""
 
 
 class Silence(httpx2.BaseTransport):
@@ -30,6 +32,7 @@ class Silence(httpx2.BaseTransport):
     def __init__(self) -> None:
         self.begun, self.over = threading.Event(), threading.Event()
         self._behind: httpx2.BaseTransport | None = None
+        self._one_at_a_time = threading.Lock()
 
     def before(self, transport: httpx2.BaseTransport) -> "Silence":
         self._behind = transport
@@ -39,7 +42,8 @@ class Silence(httpx2.BaseTransport):
         self.begun.set()
         assert self.over.wait(_WITHIN_S)
         assert self._behind is not None
-        return self._behind.handle_request(request)
+        with self._one_at_a_time:
+            return self._behind.handle_request(request)
 
     def close(self) -> None:
         if self._behind is not None:
@@ -77,6 +81,52 @@ def test_the_others_are_done_while_one_does_not_answer(rest: Rest, silent: Platf
         eventually(lambda: _job(admin, job_id)["finished_at"], "the job's end", within_s=_WITHIN_S)
         assert _job(admin, job_id)["status"] == "succeeded"
         _agrees(admin, campaign["id"], stages, set(Platform))
+
+
+def test_accounts_that_are_not_answered_take_no_places_from_another_platform(rest: Rest) -> None:
+    silence, admin = Silence(), rest.user()
+    stages = {platform: Stage(platform.value) for platform in (Platform.META, Platform.GOOGLE)}
+    stages[Platform.META].between = silence.before
+    silent = [one for one in accounts() if one.platform == Platform.META][:_SILENT]
+    connected = []
+    for one in (*silent, stages[Platform.GOOGLE].account):
+        account = rest.app.metadata.account(admin.ask("POST", "/accounts", json=one.body()).json()["id"])
+        assert account is not None
+        connected.append(account)
+    with _clients(stages) as clients, fetching(rest.app, clients):
+        try:
+            jobs = [rest.app.fetching.submit_account(one, FIRST, LAST).id for one in connected]
+            eventually(lambda: _job(admin, jobs[-1])["status"] == "succeeded", "Google's fetch", within_s=_WITHIN_S)
+            assert silence.begun.is_set()
+            assert not any(_job(admin, job_id)["finished_at"] for job_id in jobs[:-1])
+        finally:
+            silence.over.set()
+        eventually(
+            lambda: all(_job(admin, job_id)["status"] == "succeeded" for job_id in jobs), "all", within_s=_WITHIN_S
+        )
+
+
+def test_fetches_that_wait_for_one_platform_take_no_places_from_campaigns(rest: Rest) -> None:
+    silence, admin = Silence(), rest.user()
+    stages = {platform: Stage(platform.value) for platform in Platform}
+    stages[Platform.META].between = silence.before
+    for stage in stages.values():
+        assert admin.ask("POST", "/accounts", json=stage.account.body()).status_code == 201
+    campaign = admin.campaign(**campaign_body(SPRING, FIRST_DAY))
+    others = dict.fromkeys(set(Platform) - {Platform.META}, "succeeded")
+    with _clients(stages) as clients, fetching(rest.app, clients):
+        try:
+            asked = [DAYS | {"start_date": FIRST.replace(day=day).isoformat()} for day in range(1, _SILENT + 1)]
+            path = f"/campaigns/{campaign['id']}/fetch-data"
+            jobs = [admin.ask("POST", path, json=days).json()["job_id"] for days in asked]
+            eventually(
+                lambda: all(_statuses(admin, one) == others | {Platform.META: "running"} for one in jobs),
+                "the other platforms of every job",
+                within_s=_WITHIN_S,
+            )
+        finally:
+            silence.over.set()
+        eventually(lambda: all(_job(admin, one)["status"] == "succeeded" for one in jobs), "all", within_s=_WITHIN_S)
 
 
 @contextmanager
