@@ -80,4 +80,4 @@ class Job:
     attempts: int
     """How often it was taken up: more than once after a crash."""
     lane: str = ""
-    """With which jobs of its kind it shares places at work."""
+    """With which jobs of its kind it shares places at work; told of a job that was just added or claimed."""

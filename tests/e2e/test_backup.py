@@ -151,6 +151,8 @@ def test_what_is_erased_again_is_of_the_same_installation(tmp_path: Path) -> Non
         kept, older = (copied(tmp_path / "here", tmp_path / name) for name in ("kept", "older"))
         with closing(sqlite3.connect(older / "metadata.sqlite")) as made_older:
             made_older.execute("DROP TABLE event_erasures")
+        with closing(sqlite3.connect(kept / "metadata.sqlite")) as without_lanes:
+            without_lanes.execute("DROP TABLE job_lanes")
         here.erase_campaign(1, None)
         here.erase_events(2, [event_digest(2, "a"), event_digest(2, "b")], "", None)
     with closing(metadata(tmp_path / "elsewhere", "Spring", "Autumn")) as elsewhere:

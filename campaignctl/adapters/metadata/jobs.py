@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -137,7 +138,10 @@ class JobTables(Tables):
         held = tx.run(
             "hold_job", job_id=job_id, owner=owner, now_us=now_us, lease_until_us=now_us + seconds_to_us(lease_s)
         )
-        return _stored(tx, job_id) if held else None
+        if not held:
+            return None
+        row = tx.one("fetch_job_lane", job_id=job_id)
+        return replace(_stored(tx, job_id), lane="" if row is None else row["lane"])
 
 
 def insert_job(tx: Transaction, new: NewJob, now_us: int) -> Job:
@@ -146,9 +150,9 @@ def insert_job(tx: Transaction, new: NewJob, now_us: int) -> Job:
         "add_job", params=_text(new.params), unit=new.unit, created_by=new.created_by, now_us=now_us, **_wanted(new)
     )
     job_id = given(row)["id"]
-    if new.lane:
+    if new.lane:  # a restored directory of an earlier version, which has no lanes, takes jobs of none all the same
         tx.run("add_job_lane", job_id=job_id, lane=new.lane)
-    return _stored(tx, job_id)
+    return replace(_stored(tx, job_id), lane=new.lane)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -198,7 +202,6 @@ def _job(row: Row) -> Job:
         finished_at=None if finished_us is None else from_us(finished_us),
         cancel_requested=bool(row["cancel_requested"]),
         attempts=row["attempts"],
-        lane=row["lane"],
     )
 
 

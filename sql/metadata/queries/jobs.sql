@@ -30,18 +30,19 @@ RETURNING id;
 -- add_job_lane
 INSERT INTO job_lanes (job_id, lane) VALUES (:job_id, :lane);
 
+-- fetch_job_lane
+SELECT lane FROM job_lanes WHERE job_id = :job_id;
+
 -- fetch_job
 SELECT id, organization_id, kind, campaign_id, params, state, status, done, total, unit, result, error, created_by,
-       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts,
-       COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') AS lane
+       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts
 FROM jobs
 WHERE id = :job_id;
 
 -- list_jobs
 -- A page, newest first; a NULL filter lets everything pass.
 SELECT id, organization_id, kind, campaign_id, params, state, status, done, total, unit, result, error, created_by,
-       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts,
-       COALESCE((SELECT lane FROM job_lanes WHERE job_id = jobs.id), '') AS lane
+       created_at_us, started_at_us, finished_at_us, cancel_requested, attempts
 FROM jobs
 WHERE id < :before_id
   AND (CAST(:organization_id AS BIGINT) IS NULL OR organization_id = :organization_id)
