@@ -81,7 +81,7 @@ def test_totals_are_the_sums_of_the_rows(bench: InsightBench, played: Played) ->
         assert totals(answer) == sums(answer["rows"]), question
 
 
-@pytest.mark.parametrize("split", ["platform", "campaign", "region", "platform,region"])
+@pytest.mark.parametrize("split", ["platform", "campaign", "region", "platform,region", "ad", "ad_group,ad,device"])
 def test_splits_add_up(bench: InsightBench, played: Played, split: str) -> None:
     for question in questions(played, granularity="total", currency="USD"):
         whole = ask(bench, played, question, group_by="campaign")
