@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.style import Style
+from textual._styles_cache import StylesCache
 from textual.color import Color
 from textual.geometry import Size
 from textual.renderables.background_screen import BackgroundScreen
@@ -33,6 +34,11 @@ class Dialog(ModalScreen[Answer]):
     def render(self) -> RenderableType:
         drawn: Any = super().render()
         return _Behind(drawn) if isinstance(drawn, BackgroundScreen) else drawn
+
+    def on_unmount(self) -> None:
+        # A memory of the framework's has the drawn lines of the last thousand widgets that it was asked about, also of
+        # those that are gone: a few megabytes for each hundred dialogs, and the longer the pauses of the collector.
+        StylesCache.get_inner_outer.cache_clear()
 
     def _screen_resized(self, size: Size) -> None:
         if size != self._compositor.size:  # else it has just been laid out for it
