@@ -36,6 +36,7 @@ from tests.support.services import Faults
 _PATIENCE_S = 240.0
 _DISK_MIB = 64
 _LAGGING = 100_500
+_LATE_S = 0.6
 _SLOW_S = 40.0
 """Longer than the 30 s after which an event is counted late."""
 
@@ -234,30 +235,21 @@ def slow_clickhouse(seen: Rehearsal, on: Site) -> None:
     on.wait_until_counted()
     budgets = ("CampaignctlLatencyBudgetBurns", "CampaignctlLatencyBudgetLeaks")
     slow = seen.fault(on.scraper, "ClickHouse hesitates", "it does no more", *budgets)
-    with slow, _hesitating(), Traffic(on, readers=8).asking_new():
+    with slow, _hesitating(on), Traffic(on, readers=8).asking_new():
         fires(on.scraper, *budgets)
     crowd = seen.fault(on.scraper, "160 clients at once while it hesitates", "they are gone", "CampaignctlSheds")
-    with crowd, _hesitating(), Traffic(on, readers=160).asking_new():
+    with crowd, _hesitating(on), Traffic(on, readers=160).asking_new():
         fires(on.scraper, "CampaignctlSheds")
 
 
 @contextmanager
-def _hesitating() -> Iterator[None]:
-    """Most of the time ClickHouse stands still, for a second each time."""
-    stopping = threading.Event()
-
-    def hesitate() -> None:
-        while not stopping.wait(0.2):
-            with Faults("clickhouse").frozen():
-                stopping.wait(1.0)
-
-    thread = threading.Thread(target=hesitate, name="hesitation", daemon=True)
-    thread.start()
+def _hesitating(on: Site) -> Iterator[None]:
+    """Each answer of ClickHouse comes later than the objective allows, and before anybody takes it for away."""
+    on.analytics.hesitate(_LATE_S)
     try:
         yield
     finally:
-        stopping.set()
-        thread.join(60)
+        on.analytics.hesitate(0)
 
 
 def frozen_postgres(seen: Rehearsal, on: Site) -> None:
@@ -421,6 +413,8 @@ def rehearse(home: Path, steps: Sequence[str], told: Callable[[str], None]) -> t
             wrong.append(f"recorded nothing: {sorted(lacking)}")
         if unknown := unknown_metrics(on.scraper):
             wrong.append(f"named and not told: {sorted(unknown)}")
+        if away := {target: health for target, health in on.scraper.targets().items() if health != "up"}:
+            wrong.append(f"not up in the end: {away}")
     return seen.rows, wrong
 
 
@@ -431,11 +425,13 @@ def main() -> int:
     given = parser.parse_args()
     if binary() is None:
         parser.error("prometheus is not installed")
+    began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         rows, wrong = rehearse(Path(home), given.step or everything, _tell)
     if not given.step and (silent := alerts() - {row.alert for row in rows}):
         wrong.append(f"did not fire: {sorted(silent)}")
     print(as_markdown(rows))
+    _tell(f"{len({row.alert for row in rows})} alerts fired and resolved in {time.monotonic() - began_s:.0f} s")
     for line in wrong:
         _tell(line)
     return int(bool(wrong))

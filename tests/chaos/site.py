@@ -6,12 +6,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -24,6 +26,7 @@ from campaignctl.sandbox.server import Sandbox, base_urls
 from campaignctl.sandbox.serving import serving
 from tests.chaos.installation import Process, own_places, running
 from tests.chaos.prometheus import Prometheus, free_port, prometheus
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.program import Program
 from tests.support.waiting import eventually
 
@@ -51,6 +54,8 @@ class Site:
     log: KafkaEventLog
     campaign: int
     sandbox_port: int
+    analytics: FaultProxy
+    """Between all of them and ClickHouse."""
     _stack: ExitStack
     worker: Process | None = None
     _workers: int = 0
@@ -137,7 +142,10 @@ def site(home: Path) -> Iterator[Site]:
         sandbox_port = free_port()
         urls = base_urls(f"http://127.0.0.1:{sandbox_port}")
         platforms = {f"CA_{key.replace('.', '_').upper()}": url for key, url in urls.items()}
-        program = Program(home, stack.enter_context(own_places()) | _SETTINGS | platforms)
+        places = stack.enter_context(own_places())
+        analytics = stack.enter_context(fault_proxy(places["CA_CLICKHOUSE_HOST"], int(places["CA_CLICKHOUSE_PORT"])))
+        between = {"CA_CLICKHOUSE_HOST": "127.0.0.1", "CA_CLICKHOUSE_PORT": str(analytics.port)}
+        program = Program(home, places | between | _SETTINGS | platforms)
         program.run("init-schema", timeout_s=_START_S)
         server = stack.enter_context(running(program, "serve", "serve", "--port", "0"))
         server.url = server.wait_for(r"serving on (\S+)")
@@ -152,7 +160,8 @@ def site(home: Path) -> Iterator[Site]:
         log = KafkaEventLog([program.settings["CA_KAFKA_BROKERS"]], SystemClock())
         stack.callback(log.close)
         scraper = stack.enter_context(prometheus(home / "prometheus"))
-        started = Site(program, scraper, server, client, log, int(made.json()["id"]), sandbox_port, stack)
+        campaign = int(made.json()["id"])
+        started = Site(program, scraper, server, client, log, campaign, sandbox_port, analytics, stack)
         started.start_worker()
         started.settle()
         eventually(
@@ -196,12 +205,17 @@ class Traffic:
         return self.going()
 
     def _read(self) -> None:
+        """By the plainest client there is: a crowd of them must have time to wait, also on a busy machine."""
         path = f"/api/v1/campaigns/{self._site.campaign}/insights"
-        headers = dict(self._site.client.headers)
-        with httpx2.Client(base_url=self._site.server.url, timeout=_PATIENCE_S, headers=headers) as client:
+        headers = {"Authorization": self._site.client.headers["Authorization"]}
+        client = HTTPConnection(self._site.server.url.removeprefix("http://"), timeout=_PATIENCE_S)
+        with closing(client):
             while not self._stopping.wait(0.1):
-                with suppress(httpx2.HTTPError):  # what is not answered is counted where it should have been
-                    client.get(path, params=self._question())
+                try:
+                    client.request("GET", f"{path}?{urlencode(self._question())}", headers=headers)
+                    client.getresponse().read()
+                except (OSError, HTTPException):  # what is not answered is counted where it should have been
+                    client.close()
 
     def _question(self) -> dict[str, str]:
         if not self.asks_new:

@@ -1,4 +1,6 @@
-"""A TCP proxy on loopback that ends connections in the middle of what the server answers, or holds requests back."""
+"""A TCP proxy on loopback that ends connections in the middle of what the server answers, holds requests back, or has
+answers come late.
+"""
 
 import random
 import socket
@@ -11,13 +13,14 @@ _PIECE = 65_536
 
 
 class FaultProxy:
-    """Passes everything on, until it is told to ``cut`` or to ``hold``."""
+    """Passes everything on, until it is told to ``cut``, to ``hold`` or to ``hesitate``."""
 
     def __init__(self, host: str, port: int, seed: int = 0) -> None:
         self._server = (host, port)
         self._random = random.Random(seed)
         self._limit: Callable[[], int] | None = None
         self._held: tuple[bytes, float] | None = None
+        self._delay_s = 0.0
         self._era = 0
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -36,6 +39,10 @@ class FaultProxy:
     def hold(self, words: bytes, seconds: float) -> None:
         """From now on a request with a piece that has the words in it reaches the server so much later."""
         self._held = words, seconds
+
+    def hesitate(self, seconds: float) -> None:
+        """From now on the first byte of each answer comes so much later; 0: no more."""
+        self._delay_s = seconds
 
     def mend(self) -> None:
         self._held = None
@@ -63,13 +70,20 @@ class FaultProxy:
             except OSError:
                 client.close()
                 continue
+            asked = threading.Event()
             for source, target, answers in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pass, args=(source, target, answers), daemon=True).start()
+                threading.Thread(target=self._pass, args=(source, target, answers, asked), daemon=True).start()
 
-    def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, answers: bool, asked: threading.Event) -> None:
+        """``asked``: something was asked of which no answer has come yet."""
         era, left = self._left()
         with suppress(OSError):
             while piece := source.recv(_PIECE):
+                if not answers:
+                    asked.set()
+                elif asked.is_set():
+                    asked.clear()
+                    time.sleep(self._delay_s)
                 if era != self._era:
                     era, left = self._left()
                 if answers and left is not None:

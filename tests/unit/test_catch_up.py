@@ -53,8 +53,8 @@ def test_shares_are_of_one_and_by_the_products_own_partitioner() -> None:
 def test_advice() -> None:
     """A million a second at 60 % of 10,000 each: 167 workers, and partitions for twice as many, a power of two."""
     found = advise(1_000_000, worker_rate=10_000)
-    assert (found.workers, found.partitions, found.shards) == (167, 512, 2)
-    assert found.insert_cores == pytest.approx(4.1)
+    assert (found.workers, found.partitions, found.shards) == (167, 512, 1)
+    assert found.insert_cores == pytest.approx(2.7)
     assert advise(1_000, worker_rate=10_000).partitions == 4
     with pytest.raises(ValueError, match="split it"):
         advise(100_000, worker_rate=10_000, largest_share=0.2)
