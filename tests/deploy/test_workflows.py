@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.deploy.support import REPOSITORY
+from tests.services import packages, places
 
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 
@@ -53,3 +54,26 @@ def test_what_is_released_is_audited_and_listed(name: str, job: str) -> None:
     assert "tools/bin/pip-audit --path released/" in ran
     assert "tools/bin/cyclonedx-py environment --output-format JSON --output-file sbom.json released" in ran
     assert "sbom.json" in [step.get("with", {}).get("path") for step in workflow["jobs"][job]["steps"]]
+
+
+def test_servers_are_given_to_the_suites_as_everywhere_else() -> None:
+    """The integration job's containers are those of ``tests/services``; each variable is one that tests read."""
+    job = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["integration"]
+    elsewhere = yaml.safe_load((REPOSITORY / "tests" / "services" / "compose.yaml").read_text())["services"]
+    containers, environment = job["services"], job["env"]
+    assert containers.keys() == set(places.DEFAULT)
+    for name, container in containers.items():
+        expected = elsewhere[name]
+        assert container["image"] == expected["image"].replace("${KAFKA_VERSION}", packages.KAFKA), name
+        port = container["ports"][0].partition(":")[0]
+        named = {
+            key: str(value).replace("${KAFKA_PORT}", port) for key, value in expected.get("environment", {}).items()
+        }
+        assert container.get("env", {}) == named, name
+        assert "--health-cmd" in container["options"], name
+        assert port in {place.rpartition(":")[2] for place in environment.values()}, name
+    assert environment.keys() == places.variables("CA_TEST_").keys()
+    assert {environment["CA_TEST_POSTGRES_DATABASE"], environment["CA_TEST_POSTGRES_USERNAME"]} == {
+        elsewhere["postgres"]["environment"]["POSTGRES_DB"]
+    }
+    assert "make integration" in [step.get("run") for step in job["steps"]]
