@@ -43,9 +43,14 @@ class Connection:
     def in_process(self) -> bool:
         return self.app is not None
 
+    @property
+    def counts_by_itself(self) -> bool:
+        """Whether the worker has to be one of this process, because nobody else can be."""
+        return self.app is not None and self.app.settings.embedded
+
     def counting(self) -> AbstractContextManager[object]:
         """Have a worker at work meanwhile: one of our own when nobody else can be."""
-        if self.app is None or not self.app.settings.embedded:
+        if self.app is None or not self.counts_by_itself:
             return nullcontext()
         from campaignctl.cli.embedded_worker import working
 

@@ -183,7 +183,7 @@ def _send(invocation: Invocation, file: Path, as_campaign: int | None, receipt: 
                 told.describe(_sent(receipt.sent, opened))
                 told.advance(opened.read_bytes - read_bytes)
                 read_bytes = opened.read_bytes
-        if wait_s is not None or connection.in_process:
+        if wait_s is not None or connection.counts_by_itself:  # whose worker ends with this process
             _wait(connection.api, receipt, wait_s if wait_s is not None else 600.0)
 
 
