@@ -10,7 +10,7 @@ SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_c
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers chaos chaos-on-servers bench completions reference docs clean
+.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers images chaos chaos-on-servers bench completions reference docs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ on-servers:
 	tests/contracts tests/integration $(SERVER_TESTS)
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
+
+images: $(READY)  ## build every image without an engine and start it, on servers (root, buildah and debootstrap; minutes)
+	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(BIN)/python -m tests.images $(ARGS)
 
 # The full forms, two hours or so; short ones are among the tests above. A few kills: ARGS="--kills 1 --step in_insert"
 chaos: $(READY)  ## kill, freeze, cut and move workers and servers under load, on embedded stores and on servers
