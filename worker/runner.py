@@ -152,7 +152,7 @@ class Worker:
         if missing:
             raise SchemaMismatch(
                 f"These tables have no deduplication window: {', '.join(missing)}. A repeated batch would count twice.",
-                hint="Run campaignctl init-schema.",
+                hint="campaignctl doctor tells the statement that gives them theirs back.",
             )
 
     def _tools(self, consumer: Consumer) -> Tools:

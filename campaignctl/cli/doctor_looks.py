@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from campaignctl.cli.explanations.findings import WINDOW_HINT
 from campaignctl.domain.dead_letters import FromLog, LetterCode, LetterFilter
 from campaignctl.domain.users import Actor
 from campaignctl.errors import Unavailable
@@ -134,7 +135,8 @@ def quarantine_look(places: Sequence[tuple[int, int]]) -> Look:
 def _windows(app: "App") -> Look:
     missing = app.analytics.missing_windows()
     text = "the table {} was made without a deduplication window: a repeated batch would count twice"
-    return Look({}, [Finding("window_missing", text.format(name), "campaignctl init-schema") for name in missing])
+    hints = {name: WINDOW_HINT.format(table=name) for name in missing}
+    return Look({}, [Finding("window_missing", text.format(name), hint) for name, hint in hints.items()])
 
 
 def _cluster(app: "App") -> Look:

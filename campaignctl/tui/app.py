@@ -57,9 +57,12 @@ class Dashboard(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, session: Session, view: View | None = None) -> None:
+    def __init__(
+        self, session: Session, view: View | None = None, *, when_all_is_made: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__()
         self.session = session
+        self._when_all_is_made = when_all_is_made
         self._leaving: Callable[[], object] | None = None
         self._is_left = False
         self._styled = _Styled()

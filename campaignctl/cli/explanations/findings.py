@@ -1,5 +1,6 @@
 """What ``doctor`` and ``verify`` find beside errors."""
 
+WINDOW_HINT = "ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 100000, then campaignctl verify"
 _VERIFY = "campaignctl verify --repair mends it while everything runs"
 
 TOLD = {
@@ -76,7 +77,8 @@ TOLD = {
     ),
     "window_missing": (
         "A table was made without a deduplication window: a repeated batch would count twice.",
-        "It was made by hand, or restored without its settings. A worker refuses to start on it.",
-        "campaignctl init-schema",
+        "It was made by hand, or restored without its settings. A worker refuses to start on it, and"
+        " init-schema changes no table that is there.",
+        WINDOW_HINT.format(table="NAME") + " (of a replicated table the setting is replicated_deduplication_window)",
     ),
 }
