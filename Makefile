@@ -4,7 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-JOBS ?= 2
+# One more than the cores of a small machine: a test that waits for a process leaves its core to another.
+JOBS ?= 3
 SERVICES := tests/services/services
 SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_connections.py clickhouse_server.py redis_cache.py \
 	kafka_event_log.py)
