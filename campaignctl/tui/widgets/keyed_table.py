@@ -1,11 +1,12 @@
 """A table that is updated row by row, so that its cursor stays where it was; and that can be filtered."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,13 @@ class KeyedTable(DataTable[Text]):
         if needle:
             rows = {k: cells for k, cells in rows.items() if needle in " ".join(c.plain for c in cells).casefold()}
         shape = tuple(columns)
-        widths = _widths(shape, rows.values(), self._widths if shape == self._shown else [0] * len(shape))
-        if shape != self._shown or widths != self._widths:
+        alike = _unnamed(shape) == _unnamed(self._shown)
+        widths = _widths(shape, rows.values(), self._widths if alike else [0] * len(shape))
+        if not alike or widths != self._widths:
             self._rebuild(shape, widths, rows, columns_too=True)
-        elif list(rows) != [key.value for key in self.rows]:
+            return
+        self._relabel(shape)
+        if list(rows) != [key.value for key in self.rows]:
             self._rebuild(shape, widths, rows, columns_too=False)
         else:
             for key, cells in rows.items():
@@ -51,6 +55,15 @@ class KeyedTable(DataTable[Text]):
             return None
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
 
+    def _relabel(self, columns: tuple[Col, ...]) -> None:
+        """Other labels over the columns that are there: making them anew would lay out the whole screen."""
+        if columns != self._shown:
+            for column in columns:
+                self.columns[ColumnKey(column.key)].label = _label(column)
+            self._shown = columns
+            self._clear_caches()
+            self.refresh()
+
     def _rebuild(
         self, columns: tuple[Col, ...], widths: list[int], rows: Mapping[str, Sequence[Text]], *, columns_too: bool
     ) -> None:
@@ -59,8 +72,7 @@ class KeyedTable(DataTable[Text]):
         self.clear(columns=columns_too)
         if columns_too:
             for column, width in zip(columns, widths, strict=True):
-                label = Text(column.label, justify="right" if column.right else "left", no_wrap=True)
-                self.add_column(label, key=column.key, width=width)
+                self.add_column(_label(column), key=column.key, width=width)
             self._shown, self._widths = columns, widths
         for name, cells in rows.items():
             self.add_row(*cells, key=name)
@@ -69,6 +81,14 @@ class KeyedTable(DataTable[Text]):
             self.move_cursor(row=row, animate=False, scroll=False)
             if same:
                 self.scroll_to(scroll.x, scroll.y, animate=False)
+
+
+def _label(column: Col) -> Text:
+    return Text(column.label, justify="right" if column.right else "left", no_wrap=True)
+
+
+def _unnamed(columns: Iterable[Col]) -> list[Col]:
+    return [replace(column, label="") for column in columns]
 
 
 def _widths(columns: Sequence[Col], rows: Iterable[Sequence[Text]], least: Sequence[int]) -> list[int]:
