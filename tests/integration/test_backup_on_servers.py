@@ -3,11 +3,9 @@
 What was counted before the backup is there once afterwards, what came later comes out of the log, and ``verify`` agrees.
 """
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import clickhouse_connect
@@ -18,14 +16,13 @@ from confluent_kafka.admin import AdminClient
 from tests.chaos.installation import own_places, running
 from tests.services.places import HOST
 from tests.support.clickhouse_cluster import BACKUPS, Node, running_nodes
+from tests.support.drills import clicks, events, nothing_waits
 from tests.support.postgresql import server_in_environment
 from tests.support.program import Program
 from tests.support.services import SERVERS, unset
 from tests.support.waiting import eventually
 
 _MISSING = unset(*SERVERS)
-_NOW = datetime.now(UTC)
-_DAY = _NOW.date().isoformat()
 _PATIENCE_S = 120.0
 
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
@@ -86,20 +83,6 @@ def test_the_documented_procedure(tmp_path: Path, clickhouse: Node) -> None:
             eventually(lambda: nothing_waits(program), "nothing to wait", within_s=_PATIENCE_S)
             assert clicks(program) == 450
             program.run("verify")
-
-
-def events(first: int, end: int) -> bytes:
-    event = {"campaign_id": 1, "platform": "meta", "event_time": _NOW.isoformat(), "clicks": 1, "spend": "0.1"}
-    return b"".join(json.dumps(event | {"event_id": f"e{number}"}).encode() + b"\n" for number in range(first, end))
-
-
-def clicks(program: Program) -> int:
-    asked = ("--start-date", _DAY, "--end-date", _DAY, "--granularity", "total", "-o", "json")
-    return int(program.run("insights", "--campaign", "1", *asked).json()["totals"]["clicks"])
-
-
-def nothing_waits(program: Program) -> bool:
-    return program.run("lag", "--max-lag", "0", expect=None).code == 0
 
 
 def tool(places: Mapping[str, str], *command: str) -> None:

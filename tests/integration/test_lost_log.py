@@ -1,9 +1,7 @@
 """The drill of docs/operations.md for a log whose data is lost: new topics, and what was not yet counted is sent again."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,13 +9,12 @@ import pytest
 from campaignctl.adapters.clock import SystemClock
 from campaignctl.adapters.event_log.kafka import KafkaEventLog
 from tests.chaos.installation import own_places, running
+from tests.support.drills import clicks, events, nothing_waits
 from tests.support.program import Program
 from tests.support.services import SERVERS, unset
 from tests.support.waiting import eventually
 
 _MISSING = unset(*SERVERS)
-_NOW = datetime.now(UTC)
-_DAY = _NOW.date().isoformat()
 _PATIENCE_S = 120.0
 
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING)
@@ -59,17 +56,3 @@ def counting(program: Program, name: str) -> Iterator[None]:
     with running(program, name, "work"):
         yield
         eventually(lambda: nothing_waits(program), "nothing to wait", within_s=_PATIENCE_S, every_s=0.2)
-
-
-def events(first: int, end: int) -> bytes:
-    event = {"campaign_id": 1, "platform": "meta", "event_time": _NOW.isoformat(), "clicks": 1}
-    return b"".join(json.dumps(event | {"event_id": f"e{number}"}).encode() + b"\n" for number in range(first, end))
-
-
-def clicks(program: Program) -> int:
-    asked = ("--start-date", _DAY, "--end-date", _DAY, "--granularity", "total", "-o", "json")
-    return int(program.run("insights", "--campaign", "1", *asked).json()["totals"]["clicks"])
-
-
-def nothing_waits(program: Program) -> bool:
-    return program.run("lag", "--max-lag", "0", expect=None).code == 0
