@@ -108,7 +108,7 @@ class Watch:
         try:
             while not self._stopping.wait(_LOOKS_EVERY_S):
                 self._look()
-        except BaseException as error:
+        except BaseException as error:  # raised by stop
             self._error = error
 
     def _look(self) -> None:

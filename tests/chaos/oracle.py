@@ -101,7 +101,7 @@ class Flow:
                 records = [self._record() for _ in range(self._at_once)]
                 self._produce(records)
                 self.records += len(records)
-        except BaseException as error:
+        except BaseException as error:  # raised by stop
             self._error = error
 
     def _produce(self, records: list[NewRecord]) -> None:

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from campaignctl.bootstrap import App, open_app
 from campaignctl.config import Settings
 from server.app import create_app, serve
 from server.middleware import Limits
+from worker.lifecycle import build_worker
 
 OPERATOR_TOKEN = "operator-token-of-the-tests-0123456789"
 PASSWORD = "correct horse battery staple"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+_WORKER_ENDS_WITHIN_S = 300.0
 _numbers = itertools.count(1)
 
 
@@ -92,6 +95,15 @@ def rest_over(data_dir: Path, limits: Limits | None = None) -> Iterator[Rest]:
         ) as client,
     ):
         yield Rest(app, client)
+
+
+@contextmanager
+def with_worker(data_dir: Path) -> Iterator[App]:
+    """``rest_over`` with a worker of no jobs, which is through with its batch in the end."""
+    with rest_over(data_dir) as rest:
+        worker = build_worker(rest.app, CollectorRegistry()).run_in_thread()
+        yield rest.app
+        assert worker.stop(_WORKER_ENDS_WITHIN_S)
 
 
 @contextmanager

@@ -28,13 +28,12 @@ from campaignctl.sandbox.natives import SandboxAccount, accounts
 from campaignctl.sandbox.server import Sandbox, base_urls
 from campaignctl.services.accounts import AccountService, SealedAnew
 from campaignctl.services.credentials import CredentialVault, UnreadableCredentials
-from tests.e2e.rest import rest_over
+from tests.e2e.rest import with_worker
 from tests.fakes.clock import ManualClock
 from tests.support.fetch_jobs import fetch_handler
 from tests.support.sandbox import FIRST_DAY, URL, SandboxTransport
 from tests.support.waiting import eventually
 from worker.jobs import JobMetrics, JobRunner
-from worker.lifecycle import build_worker
 
 OLD, NEW = "the old key " + "x1" * 20, "the new key " + "y2" * 20
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 5)
@@ -144,10 +143,8 @@ class Load:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    with rest_over(tmp_path) as rest:
-        worker = build_worker(rest.app, CollectorRegistry()).run_in_thread()
-        yield rest.app
-        assert worker.stop(_WITHIN_S)
+    with with_worker(tmp_path) as app:
+        yield app
 
 
 def test_the_key_changes_while_fetches_run(app: App) -> None:

@@ -23,13 +23,12 @@ from campaignctl.sandbox.natives import accounts
 from campaignctl.sandbox.server import Sandbox, base_urls
 from campaignctl.services.accounts import AccountService, AccountState
 from campaignctl.services.credentials import CredentialVault
-from tests.e2e.rest import rest_over
+from tests.e2e.rest import with_worker
 from tests.fakes.clock import ManualClock
 from tests.support.fetch_jobs import fetch_handler
 from tests.support.sandbox import FIRST_DAY, URL, SandboxTransport
 from tests.support.waiting import eventually
 from worker.jobs import JobMetrics, JobRunner
-from worker.lifecycle import build_worker
 
 KEY = "a key " + "z3" * 20
 OPERATOR = Actor.machine_operator()
@@ -81,10 +80,8 @@ class Process:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    with rest_over(tmp_path) as rest:
-        worker = build_worker(rest.app, CollectorRegistry()).run_in_thread()
-        yield rest.app
-        assert worker.stop(_WITHIN_S)
+    with with_worker(tmp_path) as app:
+        yield app
 
 
 @pytest.fixture
