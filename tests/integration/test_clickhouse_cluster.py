@@ -5,6 +5,8 @@ seen here.
 """
 
 import json
+import socket
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -205,6 +207,19 @@ def test_a_shard_that_is_away_takes_nothing_and_the_others_do(harness: ClusterHa
             assert time.monotonic() < deadline_s
             time.sleep(0.2)
     assert store.raw_rows_by_campaign() == {1: 3}
+
+
+def test_a_client_that_is_killed_takes_no_server_with_it(nodes: Sequence[Node]) -> None:
+    """Its kernel resets the connection when an answer was unread: the drills that kill clients stand on this."""
+    node = nodes[0]
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nSELECT 1"
+    for port, sent in [(node.http_port, request[:end]) for end in range(1, len(request))] + [(node.native_port, b"")]:
+        with socket.create_connection((places.HOST, port), timeout=10) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(sent)
+            time.sleep(0.005)
+    assert node.process is not None and node.process.poll() is None
+    opened(node, "default").ping()
 
 
 def test_of_replicas_the_first_that_answers_works(tmp_path: Path) -> None:
