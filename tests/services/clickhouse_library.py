@@ -9,6 +9,7 @@ import ctypes
 import mmap
 import os
 import sys
+from pathlib import Path
 
 _STATEMENTS = (
     "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; SELECT sum(sleepEachRow(3)) FROM numbers(100000000)"
@@ -22,7 +23,7 @@ _EXCEPTIONS = range(2, 5)
 def serve(library_path: str, directory: str, http_port: str, native_port: str) -> str:
     """Serve until a signal ends the process; answers why it could not."""
     library = ctypes.CDLL(library_path)
-    _outlive_connections(os.path.realpath(library_path))
+    _outlive_connections(Path(library_path).resolve())
     library.chdb_query_cmdline.restype = ctypes.c_void_p
     library.chdb_query_cmdline.argtypes = [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)]
     library.chdb_result_error.restype = ctypes.c_char_p
@@ -36,18 +37,18 @@ def serve(library_path: str, directory: str, http_port: str, native_port: str) -
     return (error or b"it ended").decode(errors="replace")
 
 
-def _outlive_connections(library_path: str) -> None:
+def _outlive_connections(library_path: Path) -> None:
     """Have what fails on a connection's thread end that connection alone, as it does in a server.
 
     ClickHouse's command line ends its process at the first exception that leaves such a thread, and a client killed
     with an answer unread is enough, since its kernel resets the connection: SIGABRT came within 36 of those. The
     handler's virtual functions are found through the name of its class, and replaced by one that does nothing.
     """
-    with open(library_path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with library_path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         offset = content.find(_HANDLER) + 1
     assert offset, f"{library_path} handles exceptions in another way: see how, and whether this is needed"
-    with open("/proc/self/maps", encoding="utf-8") as file:
-        mapped = [line.split(maxsplit=5) for line in file if line.rstrip().endswith(library_path)]
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    mapped = [line.split(maxsplit=5) for line in maps if line.endswith(str(library_path))]
     base = int(mapped[0][0].partition("-")[0], 16)
     begin, end = (int(bound, 16) for bound in next(one[0] for one in mapped[2:] if one[1] == "r--p").split("-"))
     constants = (ctypes.c_char * (end - begin)).from_address(begin)
