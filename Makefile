@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # One more than the cores of a small machine: a test that waits for a process leaves its core to another.
 JOBS ?= 3
+# Each process begins with a stretch of its own, so that what a module shares is made once, and takes of others' in the end.
+AT_ONCE := -n $(JOBS) --dist worksteal
 SERVICES := tests/services/services
 SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_connections.py clickhouse_server.py redis_cache.py \
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers images chaos chaos-on-servers bench completions reference docs clean
+.PHONY: help demo test static lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers images chaos chaos-on-servers bench completions reference docs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,8 +28,12 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## from nothing to live insights on this machine, checked against the truth
 	@$(BIN)/campaignctl demo $(ARGS)
 
-test: lint types imports deploy-check unit contracts e2e  ## everything that needs no server
+test: static unit contracts e2e  ## everything that needs no server
 	@echo "==> all checks passed"
+
+# At once, as each has one thread.
+static: $(READY)
+	@$(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types imports deploy-check
 
 lint: $(READY)  ## style
 	@echo "==> lint" && $(BIN)/ruff check . && $(BIN)/ruff format --check -q . || { echo "run: $(BIN)/ruff format . && $(BIN)/ruff check --fix ."; exit 1; }
@@ -47,13 +53,13 @@ deploy-render: $(READY)  ## write the rendered Kubernetes manifests again; needs
 	@$(BIN)/python -m tests.deploy.render
 
 unit: $(READY)  ## rules and services, in memory
-	@echo "==> unit tests" && $(BIN)/python -m pytest -q -n $(JOBS) tests/unit
+	@echo "==> unit tests" && $(BIN)/python -m pytest -q $(AT_ONCE) tests/unit
 
 contracts: $(READY)  ## each port's contract, on every adapter that can be reached
-	@echo "==> port contracts" && $(BIN)/python -m pytest -q -n $(JOBS) tests/contracts
+	@echo "==> port contracts" && $(BIN)/python -m pytest -q $(AT_ONCE) tests/contracts
 
 e2e: $(READY)  ## the whole thread on embedded stores
-	@echo "==> end to end" && $(BIN)/python -m pytest -q -n $(JOBS) tests/e2e tests/integration tests/tui
+	@echo "==> end to end" && $(BIN)/python -m pytest -q $(AT_ONCE) tests/e2e tests/integration tests/tui
 
 mutants: $(READY)  ## put bugs into a copy, one at a time: each must be caught by its test (one: NAMES=utc_day)
 	@echo "==> seeded bugs" && $(BIN)/python -m tests.mutants $(NAMES)
@@ -79,7 +85,7 @@ integration: $(READY)  ## contracts, faults and whole event files on real server
 # What asks no server has run in make test and is left out. Tests that freeze or kill a server, and those of Kafka that
 # depend on a broker's own time limits, come afterwards and one by one.
 on-servers:
-	@echo "==> on servers" && $(BIN)/python -m pytest -q -n $(JOBS) -m "not faults and not embedded" --ignore tests/contracts/test_kafka.py \
+	@echo "==> on servers" && $(BIN)/python -m pytest -q $(AT_ONCE) -m "not faults and not embedded" --ignore tests/contracts/test_kafka.py \
 	tests/contracts tests/integration $(SERVER_TESTS)
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration

@@ -5,10 +5,12 @@ code 0 when every test fails, 1 when a bug goes unnoticed. Changed places that a
 list has to follow the code. Bugs that only whole histories show are in ``tests.seeded_bugs``.
 """
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,22 +163,27 @@ def copied(to: Path) -> Path:
     return to
 
 
+def _in_a_copy(bug: Bug, copy: Path) -> tuple[bool, str]:
+    copy.mkdir()
+    return noticed(bug, copied(copy))
+
+
 def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in BUGS]
     if unknown:
         sys.stderr.write(f"no such bug: {', '.join(unknown)}; there are {', '.join(BUGS)}\n")
         return 2
     unnoticed = []
-    with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
-        copy = copied(Path(directory))
-        for name in names or BUGS:
-            bug = BUGS[name]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as directory, ThreadPoolExecutor(os.cpu_count()) as pool:
+        tried = {name: pool.submit(_in_a_copy, BUGS[name], Path(directory, name)) for name in names or BUGS}
+        for name, trial in tried.items():
             try:
-                found, said = noticed(bug, copy)
+                found, said = trial.result()
             except OutdatedError as error:
                 sys.stderr.write(f"{name}: {error}\n")
+                pool.shutdown(cancel_futures=True)
                 return 2
-            sys.stdout.write(f"{'caught   ' if found else 'UNNOTICED'} {name}: {bug.what}\n")
+            sys.stdout.write(f"{'caught   ' if found else 'UNNOTICED'} {name}: {BUGS[name].what}\n")
             sys.stdout.flush()
             if not found:
                 unnoticed.append(name)
