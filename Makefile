@@ -8,12 +8,14 @@ READY := $(VENV)/.ready
 JOBS ?= 3
 # Each process begins with a stretch of its own, so that what a module shares is made once, and takes of others' in the end.
 AT_ONCE := -n $(JOBS) --dist worksteal
+# Targets that leave a core free for each other.
+TOGETHER := $(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 SERVICES := tests/services/services
 SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_connections.py clickhouse_server.py redis_cache.py \
 	kafka_event_log.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test static lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-servers images chaos chaos-on-servers bench completions reference docs clean
+.PHONY: help demo test static lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-own-servers faults-on-own-servers on-servers faults-on-servers images chaos chaos-on-servers bench completions reference docs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,9 +33,8 @@ demo: $(READY)  ## from nothing to live insights on this machine, checked agains
 test: static unit contracts e2e  ## everything that needs no server
 	@echo "==> all checks passed"
 
-# At once, as each has one thread.
 static: $(READY)
-	@$(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync) lint types imports deploy-check
+	@$(TOGETHER) lint types imports deploy-check
 
 lint: $(READY)  ## style
 	@echo "==> lint" && $(BIN)/ruff check . && $(BIN)/ruff format --check -q . || { echo "run: $(BIN)/ruff format . && $(BIN)/ruff check --fix ."; exit 1; }
@@ -77,16 +78,24 @@ dev:  ## start the four stores in Docker for serve and work from this checkout; 
 	@echo "     $(BIN)/campaignctl init-schema; $(BIN)/campaignctl serve & $(BIN)/campaignctl work"
 	@echo "to stop them: $(COMPOSE) down"
 
-# Servers that CA_TEST_... variables name, whichever they are; else all four of this machine's own, none of them skipped.
+# Servers that CA_TEST_... variables name, whichever they are; else all four of this machine's own, none of them skipped,
+# and these twice: what freezes and kills servers, or waits for a broker's own time limits, goes one by one beside the rest.
 NAMED := $(CA_TEST_KAFKA_BROKERS)$(CA_TEST_CLICKHOUSE_HOST)$(CA_TEST_POSTGRES_HOST)$(CA_TEST_REDIS_ADDR)
 integration: $(READY)  ## contracts, faults and whole event files on real servers, started for it when none are named
-	@$(if $(NAMED),,CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run )$(MAKE) --no-print-directory on-servers
+	@$(if $(NAMED),$(MAKE) --no-print-directory on-servers faults-on-servers,$(TOGETHER) on-own-servers faults-on-own-servers)
 
-# What asks no server has run in make test and is left out. Tests that freeze or kill a server, and those of Kafka that
-# depend on a broker's own time limits, come afterwards and one by one.
+on-own-servers:
+	@CA_TEST_REQUIRE_SERVERS=1 $(SERVICES) run $(MAKE) --no-print-directory on-servers
+
+faults-on-own-servers:
+	@CA_TEST_REQUIRE_SERVERS=1 SERVICES_SET=faults $(SERVICES) run $(MAKE) --no-print-directory faults-on-servers
+
+# What asks no server has run in make test and is left out.
 on-servers:
 	@echo "==> on servers" && $(BIN)/python -m pytest -q $(AT_ONCE) -m "not faults and not embedded" --ignore tests/contracts/test_kafka.py \
 	tests/contracts tests/integration $(SERVER_TESTS)
+
+faults-on-servers:
 	@echo "==> on servers, one by one" && $(BIN)/python -m pytest -q tests/contracts/test_kafka.py
 	@echo "==> faults" && $(BIN)/python -m pytest -q -m faults $(SERVER_TESTS) tests/integration
 

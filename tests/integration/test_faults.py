@@ -1,6 +1,6 @@
 """Each server frozen and killed under load, and all of them missing at the start.
 
-The short form of ``python -m tests.chaos``. It needs the servers for itself, so ``make integration`` runs it alone.
+The short form of ``python -m tests.chaos``. It needs the servers for itself, so ``make integration`` gives it a set of its own.
 """
 
 import time

@@ -13,7 +13,8 @@
 Names: kafka clickhouse postgres redis zookeeper. Without names the first four are meant, for `down` and `wipe` all.
 They run in Docker Compose where an engine answers, else from packages (SERVICES_FROM=packages has them so anyhow):
 Kafka from Maven Central with JDK 17, ClickHouse's library from npm, Debian's PostgreSQL and Redis.
-Data and downloads are below $SERVICES_DIR; $KAFKA_PORT and the like move a server to another port.
+Data and downloads are below $SERVICES_DIR; $KAFKA_PORT and the like move a server to another port; $SERVICES_SET names
+one more set beside the usual one, on ports a hundred higher.
 """
 
 import fcntl
@@ -64,7 +65,7 @@ def main(words: Sequence[str]) -> int:
 
 def _up(backend: Backend, names: Sequence[str]) -> list[str]:
     """Start what does not run; answers what that was."""
-    with _held("starting", fcntl.LOCK_EX):
+    with _held(places.home() / "starting", fcntl.LOCK_EX):  # of every set: what is missing is fetched once
         missing = [name for name in names if not backend.runs(name)]
         for name in missing:
             backend.start(name)
@@ -92,7 +93,7 @@ def _status(backend: Backend) -> None:
 def _run(backend: Backend, command: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        with _held("used", fcntl.LOCK_SH):
+        with _held(places.state() / "used", fcntl.LOCK_SH):
             started = _up(backend, places.DEFAULT)
             if started:
                 with _temporary().open("a") as file:
@@ -118,7 +119,7 @@ def _tell_of_ended(backend: Backend) -> None:
 def _end_temporary(backend: Backend) -> None:
     """Stop what was started for commands, unless one still uses it: the last one to end does it then."""
     try:
-        with _held("used", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _held(places.state() / "used", fcntl.LOCK_EX | fcntl.LOCK_NB):
             if _temporary().exists():
                 _down(backend, sorted(set(_temporary().read_text().split())), forget=True)
                 _temporary().unlink()
@@ -132,9 +133,9 @@ def _temporary() -> Path:
 
 
 @contextmanager
-def _held(name: str, kind: int) -> Iterator[None]:
-    places.state().mkdir(parents=True, exist_ok=True)
-    with (places.state() / f"{name}.lock").open("w") as file:
+def _held(name: Path, kind: int) -> Iterator[None]:
+    name.parent.mkdir(parents=True, exist_ok=True)
+    with name.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, kind)
         yield
 

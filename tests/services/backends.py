@@ -154,7 +154,8 @@ class Compose(Backend):
 
     @staticmethod
     def _command(words: Sequence[str]) -> list[str]:
-        return ["docker", "compose", "--file", str(_COMPOSE_FILE), "--profile", "cluster", *words]
+        project = "-".join(filter(None, ("campaignctl-services", places.other_set())))
+        return ["docker", "compose", "-p", project, "--file", str(_COMPOSE_FILE), "--profile", "cluster", *words]
 
     @staticmethod
     def _environment() -> dict[str, str]:

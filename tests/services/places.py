@@ -2,7 +2,8 @@
 
 ``SERVICES_DIR`` is the directory of both (below ``/var/tmp`` for root, as PostgreSQL's user must be able to enter it,
 else below the user's cache); ``KAFKA_PORT``, ``CLICKHOUSE_PORT`` (HTTP), ``POSTGRES_PORT``, ``REDIS_PORT`` and
-``ZOOKEEPER_PORT`` move a server elsewhere.
+``ZOOKEEPER_PORT`` move a server elsewhere. ``SERVICES_SET`` names one more set of servers beside the usual one, with data
+of its own and each port a hundred higher.
 """
 
 import os
@@ -18,8 +19,13 @@ DATABASE = USER = "campaign_analytics"
 HOST = "127.0.0.1"
 
 
+def other_set() -> str:
+    """The name of the set that is meant; the usual one has none."""
+    return os.environ.get("SERVICES_SET", "")
+
+
 def port(name: str) -> int:
-    return int(os.environ.get(f"{name.upper()}_PORT") or _PORTS[name])
+    return int(os.environ.get(f"{name.upper()}_PORT") or _PORTS[name] + 100 * bool(other_set()))
 
 
 def home() -> Path:
@@ -37,7 +43,7 @@ def downloads() -> Path:
 
 def state(name: str = "") -> Path:
     """What a server has written; without a name, that of all of them."""
-    return home() / "state" / name
+    return home() / "-".join(filter(None, ("state", other_set()))) / name
 
 
 def variables(prefix: str) -> dict[str, str]:

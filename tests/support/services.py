@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services import places
+
 SERVERS = ("CA_TEST_KAFKA_BROKERS", "CA_TEST_CLICKHOUSE_HOST", "CA_TEST_POSTGRES_HOST", "CA_TEST_REDIS_ADDR")
 _PATIENCE_S = 240.0
 
@@ -56,9 +58,9 @@ def redis_addr() -> str:
 @contextmanager
 def using(service: str, *, alone: bool = False) -> Iterator[None]:
     """Keep tests that do faults to the service from doing them meanwhile; ``alone``: keep all others from using it."""
-    path = Path(tempfile.gettempdir()) / f"campaignctl-test-{os.getuid()}-{service}.lock"
+    of_this_set = f"campaignctl-test-{os.getuid()}-{service}-{places.port(service)}.lock"
     deadline_s = time.monotonic() + _PATIENCE_S
-    with path.open("w") as file:
+    with Path(tempfile.gettempdir(), of_this_set).open("w") as file:
         while True:
             try:
                 fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
