@@ -3,22 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widget import AwaitMount
+from textual.widgets import Input
 
 from campaignctl.errors import CampaignctlError
-from campaignctl.tui.commands import CampaignCommands
-from campaignctl.tui.dialogs.show_text import ShowText
-from campaignctl.tui.keys import help_text, own_bindings
+from campaignctl.tui.commands import CampaignCommands, Palette
+from campaignctl.tui.dialogs.help import Help
+from campaignctl.tui.keys import own_bindings
 from campaignctl.tui.look import Look
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.screens.campaign import CampaignScreen
@@ -33,6 +35,7 @@ from campaignctl.tui.widgets.frame import SCREENS
 _WHO_EVERY_S = 15.0
 """A changed right takes effect at the server at once; the screen offers what it learnt at most this long ago."""
 _A_SCREEN_EVERY_S = 0.5
+_HELP = "help"
 THEMES = ("textual-dark", "nord", "gruvbox", "textual-light", "solarized-light")
 
 
@@ -65,11 +68,16 @@ class Dashboard(App[None]):
         self._when_all_is_made = when_all_is_made
         self._leaving: Callable[[], object] | None = None
         self._is_left = False
+        self._help = Help()
         self._styled = _Styled()
         self._hides_change = True
         self._add_screen("live", lambda: LiveScreen(session, view))
         for screen in (CampaignScreen, JobsScreen, SystemScreen, LettersScreen):
             self._add_screen(screen.NAME, partial(screen, session))
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        # It is asked for with each line that is drawn, and the framework copies its list of themes each time.
+        return self._registered_themes.get(theme_name) or super().get_theme(theme_name)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [self._styled, *super().get_line_filters()]
@@ -79,12 +87,18 @@ class Dashboard(App[None]):
     def _add_screen(self, name: str, make: Callable[[], Screen[None]]) -> None:
         def made() -> Screen[None]:
             screen = make()
-            # Its widgets are styled as they are mounted. Unless it says so, the framework reads the whole style sheet
-            # again, and styles the screen that is looked at anew, for each screen that is made or shown first.
-            screen._css_update_count = self._css_update_count
+            self._is_styled(screen)
             return screen
 
         self.add_mode(name, made)
+
+    def _is_styled(self, screen: Screen[None]) -> None:
+        """Say so of one whose widgets are styled as they are mounted.
+
+        Else the framework reads the whole style sheet again, and styles the screen that is looked at anew, for each
+        screen that is made or shown first.
+        """
+        screen._css_update_count = self._css_update_count
 
     def switch_mode(self, mode: str) -> AwaitMount:
         self._hides_change = mode not in self._screen_stacks
@@ -103,8 +117,13 @@ class Dashboard(App[None]):
                 self.set_timer(_A_SCREEN_EVERY_S / 2, partial(self._draw_ahead, self._screen_stacks[name][0]))
                 self.set_timer(_A_SCREEN_EVERY_S, self._make_a_screen)
                 return
+        if self.is_running and not self._help.is_running:
+            self._is_styled(self._help)
+            self._get_screen(_HELP)
+            self.set_timer(_A_SCREEN_EVERY_S / 2, partial(self._draw_ahead, self._help))
+            self.set_timer(_A_SCREEN_EVERY_S, self._when_all_is_made)
 
-    def _draw_ahead(self, screen: Screen[object]) -> None:
+    def _draw_ahead(self, screen: Screen[Any]) -> None:
         """Its widgets remember the lines that they draw, so most of what its key shows first is drawn already."""
         if self.is_running and screen.is_attached and not screen.is_current:
             screen._refresh_layout(self.size)
@@ -112,13 +131,12 @@ class Dashboard(App[None]):
 
     def _restyle_a_screen(self) -> None:
         """Give one of those that are not looked at the theme that was chosen, before its key asks for it."""
-        for stack in list(self._screen_stacks.values()):
-            for screen in stack:
-                if self.is_running and screen.is_attached and screen._css_update_count != self._css_update_count:
-                    self.stylesheet.update(screen, animate=False)
-                    screen._css_update_count = self._css_update_count
-                    self.set_timer(_A_SCREEN_EVERY_S / 2, self._restyle_a_screen)
-                    return
+        for screen in (self._help, *(screen for stack in self._screen_stacks.values() for screen in stack)):
+            if self.is_running and screen.is_attached and screen._css_update_count != self._css_update_count:
+                self.stylesheet.update(screen, animate=False)
+                self._is_styled(screen)
+                self.set_timer(_A_SCREEN_EVERY_S / 2, self._restyle_a_screen)
+                return
 
     def leave(self) -> None:
         """End as ``q`` does; may be called by a signal's handler, also before there is a screen."""
@@ -131,6 +149,7 @@ class Dashboard(App[None]):
         if self._is_left:
             self.exit()
             return
+        self.install_screen(self._help, _HELP)
         self.switch_mode("live")
         self.set_timer(_A_SCREEN_EVERY_S, self._make_a_screen)
         self.theme_changed_signal.subscribe(self, lambda _: self.set_timer(_A_SCREEN_EVERY_S, self._restyle_a_screen))
@@ -153,6 +172,13 @@ class Dashboard(App[None]):
                 if isinstance(screen, PolledScreen):
                     screen.repaint()
 
+    def on_key(self, event: events.Key) -> None:
+        """One that nobody has used, before the bindings are asked: typed ahead, for a field that had no focus yet."""
+        field = self.focused
+        if isinstance(field, Input) and event.is_printable:
+            event.prevent_default()
+            field.post_message(events.Key(event.key, event.character))
+
     # What the keys do
 
     def action_go(self, name: str) -> None:
@@ -161,8 +187,16 @@ class Dashboard(App[None]):
         self.switch_mode(name)
 
     def action_help(self) -> None:
-        look = Look.of(self.theme_variables)
-        self.push_screen(ShowText("Keys", help_text(self, self.screen, look)))
+        if isinstance(self.screen, PolledScreen):
+            if self._help.is_attached and self._help._css_update_count != self._css_update_count:
+                self.stylesheet.update(self._help, animate=False)
+            self._is_styled(self._help)
+            self._help.about(self.screen, Look.of(self.theme_variables))
+            self.push_screen(_HELP)
+
+    def action_command_palette(self) -> None:
+        if isinstance(self.screen, PolledScreen):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_copy_command(self) -> None:
         if isinstance(self.screen, PolledScreen):

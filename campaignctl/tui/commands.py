@@ -1,16 +1,22 @@
 """The campaigns in the command palette, by name."""
 
 from functools import partial
+from typing import Any
 
 from textual.app import App
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from campaignctl.telemetry import one_line
+from campaignctl.tui.dialogs.dialog import Dimming
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.screens.live import LiveScreen
 
 _DISCOVERED = 5
+
+
+class Palette(CommandPalette, Dimming[Any]):
+    """The framework's own, before a screen that is drawn once."""
 
 
 class CampaignCommands(Provider):

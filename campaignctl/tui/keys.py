@@ -1,4 +1,4 @@
-"""The help screen's text, made of the bindings themselves so that it cannot be wrong."""
+"""The texts of the help screen, made of the bindings themselves so that they cannot be wrong."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,22 +10,29 @@ from textual.dom import DOMNode
 
 from campaignctl.tui.look import Look
 
-_KEY_COLUMNS = 12
+_KEY_COLUMNS = 9
 _ALWAYS = (
     ("tab", "The next part of the screen"),
     ("↑ ↓ ← →", "Move in a table, a list or a form"),
-    ("mouse", "Click a screen's name, a row, a column's title to sort by it"),
+    ("mouse", "Click a name, a row, a key, a column's title"),
 )
 
 
-def help_text(app: App[Any], screen: DOMNode, look: Look) -> Text:
-    text = Text()
-    _section(text, "On this screen", own_bindings(type(screen)), look, app)
-    _section(text, "Everywhere", own_bindings(type(app)), look, app)
+def keys_of(app: App[Any], screen: DOMNode, look: Look) -> Text:
+    """Those of one screen."""
+    text = Text("On this screen\n", "bold")
+    _lines(text, own_bindings(type(screen)), look, app)
+    return text
+
+
+def keys_everywhere(app: App[Any], look: Look) -> Text:
+    """Those that mean the same on every screen, and what else helps on all of them."""
+    text = Text("Everywhere\n", "bold")
+    _lines(text, own_bindings(type(app)), look, app)
     for key, what in _ALWAYS:
         _line(text, key, what, look)
-    text.append("\nDimmed keys need a role that you do not have. Each screen names, above the keys, the command that\n")
-    text.append("prints the same in a terminal. Copy it with y.\n", "")
+    text.append("\n\nDimmed keys need a role that you do not have. Each screen names, above the keys, ", "not bold dim")
+    text.append("the command that prints the same in a terminal. Copy it with y.", "not bold dim")
     return text
 
 
@@ -40,12 +47,10 @@ def own_bindings(kind: type) -> list[Binding]:
     return list(found.values())
 
 
-def _section(text: Text, title: str, bindings: list[Binding], look: Look, app: App[Any]) -> None:
-    text.append(f"{title}\n", "bold")
+def _lines(text: Text, bindings: list[Binding], look: Look, app: App[Any]) -> None:
     for binding in bindings:
         _line(text, app.get_key_display(binding), binding.tooltip or binding.description, look)
-    text.append("\n")
 
 
 def _line(text: Text, key: str, what: str, look: Look) -> None:
-    text.append(f"  {key:<{_KEY_COLUMNS}}", look.accent).append(f"{what}\n")
+    text.append(f"\n{key:<{_KEY_COLUMNS}}", f"not bold {look.accent}").append(what, "not bold")

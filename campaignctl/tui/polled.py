@@ -78,6 +78,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         self._link = Link()
         self._polling = False
         self._next_poll_s = 0.0
+        self._state, self._body = Container(id="state"), Container(id="body")
         self._connection, self._where = ConnectionLine(), Where()
         self._trouble, self._command_line = Trouble(), CommandLine()
         self._styled_for: frozenset[str] | None = None
@@ -107,11 +108,11 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
 
     def compose(self) -> ComposeResult:
         yield Tabs(self.NAME)
-        with Container(id="state"):
+        with self._state:
             yield self._connection
             yield self._where
         yield self._trouble
-        with Container(id="body"):
+        with self._body:
             yield from self.body()
         yield Input(placeholder="show rows with this text; enter keeps it, esc drops it", id="filter")
         yield self._command_line
@@ -212,9 +213,10 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
     def _show_state(self) -> None:
         if not self._where.is_attached:  # the screen is being made, or taken down
             return
-        self.set_class(self._link.failures > 0, "failing")
         behind = self._is_behind()
-        self.set_class(behind, "behind")
+        # On no more than what looks different then: whatever is below a widget whose class changes is drawn anew.
+        self._state.set_class(self._link.failures > 0, "failing")
+        self._body.set_class(behind, "behind")
         look = self.look
         self._connection.show(self._link, self.session, self.interval_s, look, behind=behind)
         self._where.show(self.session, look)
@@ -266,7 +268,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
     def action_filter(self) -> None:
         line = self.query_one("#filter", Input)
         line.display = True
-        line.focus()
+        self.set_focus(line)  # now, so that it gets the next key
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter":

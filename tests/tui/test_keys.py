@@ -1,16 +1,19 @@
 """Every key on every screen, help, the palette, themes, and windows of any size."""
 
+import asyncio
 import gc
 import time
 
 import pytest
+from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from campaignctl.tui.app import THEMES, Dashboard
-from campaignctl.tui.keys import help_text
+from campaignctl.tui.keys import keys_everywhere, keys_of
 from campaignctl.tui.look import Look
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.widgets.frame import SCREENS
@@ -51,7 +54,7 @@ async def test_every_screen_is_drawn_while_it_is_behind(monkeypatch: pytest.Monk
         for number, _ in enumerate(SCREENS, 1):
             await pilot.press(str(number))
             await until(app, pilot, "ada@")
-            assert app.screen.has_class("behind")
+            assert app.screen.query_one("#body").has_class("behind")
             app.refresh(layout=True)
             await pilot.pause()
             assert app.export_screenshot()
@@ -67,7 +70,7 @@ async def test_help_names_every_key_there_is() -> None:
         for number in "12345":
             await pilot.press(number)
             await until(app, pilot, "LIVE")
-            shown = help_text(app, app.screen, Look()).plain
+            shown = keys_of(app, app.screen, Look()).plain + keys_everywhere(app, Look()).plain
             for key, active in app.screen.active_bindings.items():
                 if (
                     key not in framework
@@ -80,6 +83,82 @@ async def test_help_names_every_key_there_is() -> None:
         await until(app, pilot, "On this screen", "Everywhere")
         await pilot.press("escape")
         await until(app, pilot, "dlq list")
+
+
+async def test_help_is_that_of_the_screen_and_of_the_theme_whenever_it_is_asked_for() -> None:
+    app = dashboard()
+    async with app.run_test(size=(132, 40), notifications=True) as pilot:
+        await until(app, pilot, "LIVE")
+        for number, key in (("1", "The metric that is plotted"), ("3", "Ask the platforms"), ("1", "By day, week")):
+            await pilot.press(number)
+            await until(app, pilot, "LIVE")
+            await pilot.press("question_mark")
+            shown = await until(app, pilot, "On this screen", "Everywhere")
+            assert (key in shown) or number == "3", shown
+            assert "LIVE" not in shown, "what is behind does not shine through"
+            before = app.screen.styles.background
+            await pilot.press("q")
+            await until(app, pilot, "LIVE")
+            await pilot.press("t")
+        await pilot.press("question_mark")
+        await until(app, pilot, "On this screen")
+        assert app.screen.styles.background != before
+
+
+@pytest.mark.parametrize(
+    ("screen", "key"),
+    [
+        ("1", "slash"),
+        ("1", "f"),
+        ("1", "question_mark"),
+        ("3", "f"),
+        ("3", "x"),
+        ("3", "enter"),
+        ("5", "enter"),
+        ("5", "p"),
+    ],
+)
+async def test_a_key_that_is_typed_for_what_the_one_before_opens_never_leaves_the_dashboard(
+    screen: str, key: str
+) -> None:
+    for others in range(4):  # how much of what the first one opens is there when the second comes
+        app = dashboard()
+        async with app.run_test(size=(100, 30), notifications=True) as pilot:
+            await until(app, pilot, "LIVE", "ada@")
+            await pilot.press(screen)
+            await until(app, pilot, "LIVE", "ada@", {"1": "settling", "3": "▶ running", "5": "dlq list"}[screen])
+            await pilot.pause()
+            app.post_message(events.Key(key, None))
+            for _ in range(others):
+                await asyncio.sleep(0)
+            app.post_message(events.Key("q", "q"))
+            await pilot.pause()
+            await pilot.pause(0.1)
+            assert app.is_running
+            assert app.return_code is None
+            await pilot.press("escape")
+            await until(app, pilot, "LIVE")
+
+
+async def test_what_is_typed_ahead_is_in_the_filter() -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "settling")
+        for key in "fq":
+            app.post_message(events.Key(key, key))
+        await pilot.pause(0.1)
+        assert app.screen.query_one("#filter", Input).value == "q"
+
+
+async def test_what_is_behind_a_question_goes_on() -> None:
+    app = dashboard(interval_s=1000)
+    async with app.run_test(size=(132, 40), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "settling")
+        await pilot.press("slash")
+        await until(app, pilot, "Which campaign?", "(2 s)")
+        await until(app, pilot, "Which campaign?", "(4 s)")
+        await pilot.press("escape", "colon")
+        await until(app, pilot, "Search for commands", " s)")
 
 
 async def test_the_palette_has_every_action_and_every_theme() -> None:
@@ -206,12 +285,16 @@ async def test_a_click_on_a_key_is_that_key_and_the_pointer_over_it_says_more() 
 
 async def test_screens_are_made_before_their_keys_are_pressed() -> None:
     app = dashboard()
+    all_is_made: list[bool] = []
+    app._when_all_is_made = lambda: all_is_made.append(app.get_screen("help").is_attached)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(app, pilot, "LIVE")
         end_s = time.monotonic() + 60
-        while not all(name in app._screen_stacks for name, _ in SCREENS):
+        while not all_is_made:
             assert time.monotonic() < end_s
             await pilot.pause(0.05)
+        assert all(name in app._screen_stacks for name, _ in SCREENS)
+        assert all_is_made == [True]
         await pilot.press("3")
         await until(app, pilot, "▶ running", "ada@")
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from textual.widgets import DataTable
 
 from campaignctl.errors import NotSignedIn, Unavailable
 from campaignctl.tui.view import View
+from campaignctl.tui.widgets.breakdown import Breakdown
 from tests.tui.driving import SIZES, dashboard, text_of, until
 from tests.tui.fake_api import FakeAnswer, FakeApi
 
@@ -243,3 +245,25 @@ async def test_axes_wait_for_a_line() -> None:
         assert "┫" not in await until(app, pilot, "CONNECTING")
         api.gate.set()
         await until(app, pilot, "LIVE", "┫")
+
+
+async def test_another_metric_draws_no_cell_again_that_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    draw = DataTable._render_cell
+
+    def counting(table: DataTable[object], row: int, column: int, *more: object, **named: object) -> object:
+        drawn.append(row)
+        return draw(table, row, column, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DataTable, "_render_cell", counting)
+    app = dashboard(interval_s=1000)
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
+        await until(app, pilot, "LIVE", "spend ±")
+        await pilot.press("m")
+        await until(app, pilot, "revenue ±")
+        table = app.screen.query_one(Breakdown)
+        whole = len(table.ordered_columns) * min(table.row_count, table.size.height - 1)
+        drawn.clear()
+        await pilot.press("m")
+        await until(app, pilot, "impressions ±")
+        assert 0 < sum(row >= 0 for row in drawn) < whole / 3, (len(drawn), whole)

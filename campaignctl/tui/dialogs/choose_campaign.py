@@ -30,12 +30,13 @@ class ChooseCampaign(Dialog[int | None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self._wanted, self._found = Input(placeholder="a part of its name", id="wanted"), CampaignList(id="found")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label("Which campaign?", classes="dialog-title")
-            yield Input(placeholder="a part of its name", id="wanted")
-            yield CampaignList(id="found")
+            yield self._wanted
+            yield self._found
             yield Label("enter chooses, ↑ ↓ move, esc closes", classes="dialog-hint")
 
     def on_mount(self) -> None:
@@ -53,20 +54,19 @@ class ChooseCampaign(Dialog[int | None]):
         self.app.call_from_thread(self._show, wanted, found)
 
     def _show(self, wanted: str, found: Campaigns) -> None:
-        if self.is_mounted and self.query_one(Input).value == wanted:
+        if self.is_mounted and self._wanted.value == wanted:
             first = found.lines[0].id if found.lines else None
             look = Look.of(self.app.theme_variables)
-            self.query_one(CampaignList).show(found, self._session.campaign_id if not wanted else first, look)
+            self._found.show(found, self._session.campaign_id if not wanted else first, look)
 
     def action_move(self, by: int) -> None:
-        found = self.query_one(CampaignList)
         if by > 0:
-            found.action_cursor_down()
+            self._found.action_cursor_down()
         else:
-            found.action_cursor_up()
+            self._found.action_cursor_up()
 
     def on_input_submitted(self) -> None:
-        self.dismiss(self.query_one(CampaignList).chosen)
+        self.dismiss(self._found.chosen)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id is not None:

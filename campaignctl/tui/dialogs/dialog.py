@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Self, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.style import Style
 from textual._styles_cache import StylesCache
 from textual.color import Color
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen
 
@@ -17,24 +17,49 @@ Answer = TypeVar("Answer")
 
 
 class _Behind:
-    """A screen drawn through a colour. The framework mixes the colours of each piece; here each style is mixed once."""
+    """A screen drawn through a colour, as it was when it was asked for first.
 
-    def __init__(self, drawn: BackgroundScreen) -> None:
-        self._screen, self._colour = drawn.screen, drawn.color
+    The framework mixes the colours of each piece; here each style is mixed once.
+    """
+
+    def __init__(self, drawn: BackgroundScreen, size: Size) -> None:
+        self._screen, self._colour, self.size = drawn.screen, drawn.color, size
+        self._segments: list[Segment] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        colour = self._colour
-        for text, style, control in console.render(self._screen._compositor, options):
-            yield Segment(text, style if control else _through(style, colour), control)
+        if self._segments is None:
+            colour = self._colour
+            self._segments = [
+                Segment(text, style if control else _through(style, colour), control)
+                for text, style, control in console.render(self._screen._compositor, options)
+            ]
+        yield from self._segments
 
 
-class Dialog(ModalScreen[Answer]):
-    """Comes up soon: the framework lays one out, dims and draws all of it, four times before it stands."""
+class Dimming(ModalScreen[Answer]):
+    """Has the screen behind it shine through, and comes up soon all the same.
+
+    The framework lays a dialog out, and dims and draws all that is behind it, four times before it stands. What is
+    behind is drawn once, and again when it has changed.
+    """
+
+    _behind: _Behind | None = None
 
     def render(self) -> RenderableType:
-        drawn: Any = super().render()
-        return _Behind(drawn) if isinstance(drawn, BackgroundScreen) else drawn
+        drawn: RenderableType | BackgroundScreen = super().render()
+        if not isinstance(drawn, BackgroundScreen):
+            return drawn
+        if self._behind is None or self._behind.size != self.size:
+            self._behind = _Behind(drawn, self.size)
+        return self._behind
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        if regions:  # what is behind has changed there
+            self._behind = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+class Dialog(Dimming[Answer]):
     def on_unmount(self) -> None:
         # A memory of the framework's has the drawn lines of the last thousand widgets that it was asked about, also of
         # those that are gone: a few megabytes for each hundred dialogs, and the longer the pauses of the collector.

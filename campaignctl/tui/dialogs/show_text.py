@@ -24,6 +24,3 @@ class ShowText(Dialog[None]):
             with VerticalScroll():
                 yield Static(self._text)
             yield Label("↑ ↓ scroll, esc closes", classes="dialog-hint")
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()

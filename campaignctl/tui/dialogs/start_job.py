@@ -55,14 +55,16 @@ class StartJob(Dialog[JobRequest | None]):
     def __init__(self, session: Session, kind: str) -> None:
         super().__init__()
         self._session, self._kind = session, kind
+        self._campaign = Input(str(session.campaign_id or ""), id="campaign", type="integer")
+        first = "the look-back window" if kind == "fetch" else "the first with raw records"
+        self._first_day = Input(placeholder=f"YYYY-MM-DD; empty: {first}", id="start_date")
 
     def compose(self) -> ComposeResult:
         fetch = self._kind == "fetch"
         with Vertical(classes="dialog form"):
             yield Label("Fetch reports" if fetch else "Re-aggregate a campaign", classes="dialog-title")
-            yield from _row("Campaign", Input(str(self._session.campaign_id or ""), id="campaign", type="integer"))
-            first = "the look-back window" if fetch else "the first with raw records"
-            yield from _row("First day", Input(placeholder=f"YYYY-MM-DD; empty: {first}", id="start_date"))
+            yield from _row("Campaign", self._campaign)
+            yield from _row("First day", self._first_day)
             yield from _row("Last day", Input(placeholder="YYYY-MM-DD; empty: the newest", id="end_date"))
             if fetch:
                 yield from _row(
@@ -76,7 +78,7 @@ class StartJob(Dialog[JobRequest | None]):
                 yield Button("Go on", id="go", variant="primary")
 
     def on_mount(self) -> None:
-        self.query_one("#campaign" if self._session.campaign_id is None else "#start_date").focus()
+        (self._campaign if self._session.campaign_id is None else self._first_day).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "no":

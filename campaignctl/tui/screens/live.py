@@ -49,7 +49,7 @@ class LiveScreen(PolledScreen[View, LiveReading]):
         Binding("m", "step('metric')", "Metric", tooltip="The metric that is plotted"),
         Binding("v", "plot_or_table", "Plot", tooltip="Plot or table first"),
         Binding("p", "step('platform')", "Platform", tooltip="One platform, or all"),
-        Binding("c", "step('compare')", "Compare", tooltip="Against the period before, the year before, or nothing"),
+        Binding("c", "step('compare')", "Compare", tooltip="Against the period or year before, or none"),
         Binding("s", "step('sort')", "Sort", tooltip="Sort by the next column"),
         Binding("S", "turn_order", "Order", show=False, tooltip="Turn the order"),
         Binding("full_stop", "next_campaign", "Next", show=False, key_display=".", tooltip="The next campaign"),

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from campaignctl.tui.look import Look, plain, right
-from campaignctl.tui.view import MAX_ROWS, View
+from campaignctl.tui.view import MAX_ROWS, METRICS, View
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, change, exact, percent
 
@@ -20,6 +20,8 @@ _FIGURES = (
     ("ctr", None),
     ("conversions", 2),
 )
+_CHANGE_COLUMNS = max(map(len, METRICS)) + len(" ±")
+"""For whichever metric: a table that becomes wider is made anew."""
 
 
 class Breakdown(KeyedTable):
@@ -36,7 +38,7 @@ class Breakdown(KeyedTable):
         arrow = "↓" if view.order == "desc" else "↑"
         columns += [Col(name, f"{name} {arrow}" if name == view.sort else name, True) for name, _ in _FIGURES]
         if view.compare:
-            columns.append(Col("change", f"{view.metric} ±", True))
+            columns.append(Col("change", f"{view.metric} ±", True, _CHANGE_COLUMNS))
         columns.append(Col("source", "source"))
         rows = {
             f"{row['period_start']}|{row.get(view.group_by, '')}": _cells(row, before, view, look)

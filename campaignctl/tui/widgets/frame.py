@@ -19,6 +19,7 @@ SCREENS = (
     ("live", "Live"), ("campaign", "Campaign"), ("jobs", "Jobs"), ("system", "System"), ("letters", "Dead letters"),
 )  # fmt: skip
 """In the order of their keys 1 to 5: mode and title."""
+TITLES = dict(SCREENS)
 
 
 class Tabs(Static):

@@ -4,9 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
+
+_CELLS_KEPT = 3_000
+"""More than the largest windows show."""
+_Lines = list[list[Segment]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +26,20 @@ class Col:
 
 
 class KeyedTable(DataTable[Text]):
-    """``show`` repaints it; of a row whose key is still there only the changed cells are touched."""
+    """``show`` repaints it; of a row whose key is still there only the changed cells are touched.
+
+    Enter is the screen's: the table's own tells the screen by a message, and the next key would be there before it.
+    """
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's own word
         super().__init__(id=id, cursor_type="row", zebra_stripes=True)
+        self._bindings.key_to_bindings.pop("enter", None)
         self.needle = ""
         """Only rows with this text, in any case, are shown."""
         self._shown: tuple[Col, ...] = ()
         self._widths: list[int] = []
+        self._drawn: dict[tuple[int, int, Style, int], tuple[Text, _Lines]] = {}
+        """What a cell looks like, by its place: as long as the cell there is the same one."""
 
     def show(self, columns: Sequence[Col], rows: Mapping[str, Sequence[Text]]) -> None:
         self.show_header = bool(rows)  # a line of titles over nothing says less than the words that stand above it
@@ -61,8 +74,33 @@ class KeyedTable(DataTable[Text]):
             for column in columns:
                 self.columns[ColumnKey(column.key)].label = _label(column)
             self._shown = columns
-            self._clear_caches()
+            self._update_count += 1  # what the framework remembers of its lines goes by this
             self.refresh()
+
+    def _render_cell(
+        self,
+        row_index: int,
+        column_index: int,
+        base_style: Style,
+        width: int,
+        cursor: bool = False,  # noqa: FBT001 - the framework's own signature
+        hover: bool = False,  # noqa: FBT001
+    ) -> _Lines:
+        """A cell that is the same is not drawn again; the framework draws all of them anew when one has changed."""
+        lines: _Lines
+        if row_index < 0 or column_index < 0 or cursor or hover:  # few, and in styles of their own
+            lines = super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
+            return lines
+        cell = self.get_cell_at(Coordinate(row_index, column_index))
+        place = (row_index, column_index, base_style, width)
+        kept = self._drawn.get(place)
+        if kept is not None and kept[0] is cell:
+            return kept[1]
+        lines = super()._render_cell(row_index, column_index, base_style, width)
+        if len(self._drawn) >= _CELLS_KEPT:
+            self._drawn.clear()
+        self._drawn[place] = cell, lines
+        return lines
 
     def _rebuild(
         self, columns: tuple[Col, ...], widths: list[int], rows: Mapping[str, Sequence[Text]], *, columns_too: bool
