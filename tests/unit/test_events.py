@@ -370,10 +370,16 @@ def test_an_event_id_is_any_text(text: str, event_id: str) -> None:
         ("spend", '"1,000"', "invalid_value"),
         ("spend", '"1,2"', "invalid_value"),
         ("spend", '"null"', "invalid_value"),
+        ("spend", '"1null"', "invalid_value"),
+        ("spend", '"1.null"', "invalid_value"),
+        ("spend", '"1,null"', "invalid_value"),
+        ("spend", '","', "invalid_value"),
         ("spend", '"NaN"', "invalid_value"),
         ("spend", '"1e400\\""', "invalid_value"),
         ("spend", '"\\u0661"', "invalid_value"),
         ("spend", "0.1234567", "invalid_value"),
+        ("spend", "0.10000000000001", "invalid_value"),
+        ("spend", "99999999.9999999", "invalid_value"),
         ("spend", '"0.1234567"', "invalid_value"),
         ("spend", "0.1000000000000000055", "invalid_value"),
         ("spend", '"1e-7"', "invalid_value"),
@@ -687,6 +693,18 @@ def test_a_refusal_is_a_sentence_that_helps(value: bytes, sentence: str) -> None
     assert sentence in result.message
     assert len(result.message) <= 300
     assert result.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "time", ['"2026-11-23T12:00:00Z"', f"{NOW_MS}", f"{NOW_MS}.0", f'"{NOW:%Y-%m-%dT%H:%M:%S}.5+00:00"']
+)
+def test_a_bad_record_changes_nothing_about_the_times_of_the_others(time: str) -> None:
+    values = [record(event_time=time)] * MANY
+    values[4] = b"{"
+    columns, rejects = decode_events(values, [NOW_MS] * MANY, LIMITS)
+    assert [reject.index for reject in rejects] == [4]
+    assert set(columns.event_time_us) == {taken(values[0]).event_time_us}
+    assert columns.index == [*range(4), *range(5, MANY)]
 
 
 def test_good_and_bad_records_keep_their_places_over_many_chunks() -> None:

@@ -65,7 +65,7 @@ _MAX_EPOCH_MS: Final = 10**15
 """Year 33658: what lies beyond is left to the exact reading, which knows no largest integer."""
 _MAX_INT64: Final = 2**63 - 1
 _WIDTH: Final = len(_TypedEvent.__struct_fields__)
-_MARKED: Final = _TypedEvent("-", 1, "meta", 0)
+_MARKED: Final = _TypedEvent("-", 1, "meta", 0, impressions=0, clicks=0)
 _decode = msgspec.json.Decoder(_TypedEvent).decode
 _decode_integers = msgspec.json.Decoder(_RawIntegers).decode
 _decode_floats = msgspec.json.Decoder(list[float]).decode
@@ -118,7 +118,11 @@ _whole_number = re.compile(rb"-?[0-9]{1,15}\.0{1,30}").fullmatch
 _MONEY: Final = r"-?(?:0|[1-9][0-9]{0,8}+)(?:\.[0-9]{1,6}+0{0,30}+)?+"
 _PLAIN: Final = rf'(?:{_MONEY}|"{_MONEY}"|null|"")'
 _plain_amount = re.compile(_PLAIN.encode()).fullmatch
-_plain_amounts = re.compile(rf"{_PLAIN}(?:,{_PLAIN})*+".encode()).fullmatch
+_OF_AMOUNTS: Final = b'0123456789.-,"'
+_COMMA: Final = ord(",")
+_SHORT: Final = 16
+_LARGE: Final = 1e9
+"""What has more digits before the point is left to the exact reading."""
 
 
 def read_columns(
@@ -131,6 +135,7 @@ def read_columns(
     marked = _marked_by_form(values, limits)
     flat = list(chain.from_iterable(map(msgspec.structs.astuple, _parse(values, marked))))
     raw = [flat[position::_WIDTH] for position in range(_WIDTH)]
+    _repeat_usual_time(raw[3], marked)
     event_types = _normalized(raw[4], _event_types, marked)
     columns: list[Column] = [
         raw[0],
@@ -180,6 +185,14 @@ def _parse(values: Iterable[bytes], marked: set[int]) -> list[_TypedEvent]:
             rows.append(_MARKED)
         else:
             return rows
+
+
+def _repeat_usual_time(times: list[str | int | float], marked: set[int]) -> None:
+    """Have marked positions name a time that is spelled like the others: an odd one keeps all from the quick way."""
+    usual = next((time for place, time in enumerate(times) if place not in marked and isinstance(time, str)), None)
+    if usual is not None:
+        for position in marked:
+            times[position] = usual
 
 
 def _normalized(texts: list[str | None], spellings: _Spellings, marked: set[int]) -> list[str | None]:
@@ -248,18 +261,30 @@ def _counts(
     values: Sequence[bytes],
     marked: set[int],
 ) -> _I64:
+    column = np.array(counts)
+    if column.dtype != np.int64:  # not all are integers, or not of 64 bits
+        column = _counts_one_by_one(counts, field, event_types, values, marked)
+    marked.update(np.flatnonzero((column > fields.MAX_COUNT) | (column < -fields.MAX_COUNT)).tolist())
+    _mark_negative(column, event_types, marked)
+    return column
+
+
+def _counts_one_by_one(
+    counts: list[int | float | None],
+    field: str,
+    event_types: Sequence[str | None],
+    values: Sequence[bytes],
+    marked: set[int],
+) -> _I64:
     numbers = _integers(counts, field, values, marked)
     if None in numbers:
         implying = fields.IMPLYING[field]
         for position in [p for p, count in enumerate(numbers) if count is None]:
             numbers[position] = int(event_types[position] == implying)
     try:
-        column = np.array(numbers, np.int64)
+        return np.array(numbers, np.int64)
     except OverflowError:
-        column = np.array([max(min(number, _MAX_INT64), -_MAX_INT64) for number in numbers], np.int64)
-    marked.update(np.flatnonzero((column > fields.MAX_COUNT) | (column < -fields.MAX_COUNT)).tolist())
-    _mark_negative(column, event_types, marked)
-    return column
+        return np.array([max(min(number, _MAX_INT64), -_MAX_INT64) for number in numbers], np.int64)
 
 
 def _mark_negative(column: _I64, event_types: Sequence[str | None], marked: set[int]) -> None:
@@ -284,19 +309,50 @@ def _amounts(raws: list[Raw], field: str, event_types: Sequence[str | None], mar
 
 
 def _exact_millionths(raws: list[Raw]) -> tuple[NDArray[np.int64], list[int]]:
-    """Amounts in millionths, and the positions that are spelled in an unusual way (0 stands there).
+    """Amounts in millionths, and the positions that are spelled in an unusual way (0 stands there)."""
+    column = _short_millionths(raws)
+    if column is not None:
+        return column, []
+    others = [position for position, raw in enumerate(raws) if _plain_amount(raw) is None]
+    raws = raws.copy()
+    for position in others:
+        raws[position] = _NULL
+    return _rounded(_floats(b",".join(raws).replace(b"null", b"0"))), others
 
-    A binary float holds the usual spellings well enough: they have at most 15 significant digits. The float is off
-    by at most 2^-53 of the value, and so is the product, together less than 0.23 millionths: rounding finds the one
-    integer that was written.
+
+def _short_millionths(raws: list[Raw]) -> NDArray[np.int64] | None:
+    """Amounts of at most 16 characters, in quotes or not, none of them unusual; None when it cannot vouch for that.
+
+    16 characters are at most 15 digits, or 16 in front of the point, which is too much. No two decimals of up to 15
+    digits have the same float: so where the millionths, divided, give the same one, they are what was written.
     """
-    others: list[int] = []
-    text = b",".join(raws)
-    if _plain_amounts(text) is None:
-        others = [position for position, raw in enumerate(raws) if _plain_amount(raw) is None]
-        raws = raws.copy()
-        for position in others:
-            raws[position] = _NULL
-        text = b",".join(raws)
-    text = text.replace(b'""', b"0").replace(b'"', b"").replace(b"null", b"0")
-    return np.rint(np.array(_decode_floats(b"[%b]" % text)) * 1e6).astype(np.int64), others
+    text = b",%b" % b",".join(raws)
+    if b"n" in text:
+        text = text.replace(b",null", b",0")
+    if text.translate(None, _OF_AMOUNTS):
+        return None
+    starts = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
+    if len(starts) != len(raws) or np.diff(starts, append=len(text)).max() > _SHORT + 1:
+        return None
+    try:
+        amounts = _floats(text[1:])
+    except ValueError:  # such as 007 in quotes
+        return None
+    if (np.abs(amounts) >= _LARGE).any():
+        return None
+    column = _rounded(amounts)
+    return column if (column / 1e6 == amounts).all() else None
+
+
+def _floats(amounts: bytes) -> NDArray[np.float64]:
+    floats = _decode_floats(b"[%b]" % amounts.replace(b'""', b"0").translate(None, b'"'))
+    return np.fromiter(floats, np.float64, len(floats))
+
+
+def _rounded(amounts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """In millionths. A binary float holds the usual spellings well enough: they have at most 15 significant digits.
+
+    The float is off by at most 2^-53 of the value, and so is the product, together less than 0.23 millionths: rounding
+    finds the one integer that was written.
+    """
+    return np.rint(amounts * 1e6).astype(np.int64)
