@@ -116,10 +116,17 @@ def _joined(partition: int, start: int, batches: Sequence[RecordBatch]) -> Recor
         return batches[0]
     return RecordBatch(
         partition,
-        list(chain.from_iterable(batch.offsets for batch in batches)),
+        _joined_offsets([batch.offsets for batch in batches if batch.offsets]),
         list(chain.from_iterable(batch.times_ms for batch in batches)),
         list(chain.from_iterable(batch.keys for batch in batches)),
         list(chain.from_iterable(batch.values for batch in batches)),
         list(chain.from_iterable(batch.headers for batch in batches)),
         batches[-1].next_offset if batches else start,
     )
+
+
+def _joined_offsets(parts: Sequence[Sequence[int]]) -> Sequence[int]:
+    """A range where they have no gaps, which costs the steps to come nothing."""
+    if parts and parts[-1][-1] - parts[0][0] == sum(map(len, parts)) - 1:
+        return range(parts[0][0], parts[-1][-1] + 1)
+    return list(chain.from_iterable(parts))

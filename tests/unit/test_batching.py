@@ -1,6 +1,7 @@
 """When a partition's records are due, and that none is lost between being read and being taken."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,13 @@ def test_ranges_follow_each_other_and_hold_every_record_once(gaps: list[int], cu
     assert taken == offsets
     assert position == at
     assert len(buffer) == buffer.size_bytes == 0
+
+
+def test_offsets_without_gaps_stay_a_range() -> None:
+    buffer = PartitionBuffer(0, 5)
+    for piece in (range(5, 8), range(8, 8), range(8, 9)):
+        buffer.add(replace(batch(piece, piece.stop), offsets=piece), 0.0)
+    assert buffer.take(0.0).records.offsets == range(5, 9)
+    buffer.add(batch([11], 12), 0.0)
+    buffer.add(batch([12, 14], 15), 0.0)
+    assert buffer.take(0.0).records.offsets == [11, 12, 14]

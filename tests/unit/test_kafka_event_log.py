@@ -255,9 +255,13 @@ def test_a_header_that_cannot_be_read_stops_nothing(monkeypatch: pytest.MonkeyPa
         ({0: 3}, 10, {0: 3}),
     ],
 )
-def test_shares_are_fair(waiting: dict[int, int], total: int, expected: dict[int, int] | int) -> None:
+def test_shares_are_fair(
+    waiting: dict[int, int], total: int, expected: dict[int, int] | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fetching = Fetching(None, "t", 1.0)  # type: ignore[arg-type]
-    ready = {partition: Owned(fetched=[None] * count) for partition, count in waiting.items()}  # type: ignore[list-item]
+    ready = {partition: Owned() for partition in waiting}
+    for partition, count in waiting.items():
+        monkeypatch.setattr(ready[partition], "fetched", range(count))
     shares = fetching._shares(ready, total)
     if isinstance(expected, int):
         assert sum(shares.values()) == expected

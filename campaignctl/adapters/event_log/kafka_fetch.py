@@ -12,11 +12,14 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from campaignctl.adapters.event_log.kafka_errors import kafka_error
-from campaignctl.adapters.event_log.kafka_records import record_batch
+from campaignctl.adapters.event_log.kafka_records import Records, record_batch
 from campaignctl.ports.event_log import Assignment, OffsetLost
 
 # So many records are taken from the library ahead of the caller, to be fair; it holds them in memory anyway.
 _LEAST_AHEAD_RECORDS = 10_000
+# But no more than so many at once, which become columns while they are in the processor's cache: 0.5 us of CPU a record
+# less than with 10,000.
+_AT_ONCE = 500
 _RETRY_SEEK_S = 0.005
 OUT_OF_LOG = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION})
 
@@ -33,7 +36,7 @@ class Owned:
     """Everything below was given to the caller since the seek; None before the library was told."""
     paused: bool = False
     lost: OffsetLost | None = None
-    fetched: list[Message] = field(default_factory=list)
+    fetched: Records = field(default_factory=Records)
 
 
 class Fetching:
@@ -76,13 +79,25 @@ class Fetching:
         """
         seeks_wait = self._apply_seeks()
         ahead = sum(len(owned.fetched) for owned in self.owned.values())
-        room = max(max_records, _LEAST_AHEAD_RECORDS) - ahead
-        messages = self._client.consume(max(room, 1), 0)
-        if not messages and wait_s > 0 and not self._can_deliver() and not has_news():
+        room = max(max(max_records, _LEAST_AHEAD_RECORDS) - ahead, 1)
+        errors, taken = self._take_over(room)
+        if not taken and wait_s > 0 and not self._can_deliver() and not has_news():
             first = self._client.poll(_RETRY_SEEK_S if seeks_wait else wait_s)
             if first is not None:
-                messages = [first, *self._client.consume(max(room - 1, 1), 0)]
-        return self._sort(messages)
+                errors = [*self._sort([first]), *self._take_over(room)[0]]
+        return errors
+
+    def _take_over(self, room: int) -> tuple[list[Message], int]:
+        """So much at most of what the library has fetched: the messages that are errors, and how many there were."""
+        errors: list[Message] = []
+        taken = 0
+        while taken < room:
+            messages = self._client.consume(min(room - taken, _AT_ONCE), 0)
+            if not messages:
+                break
+            taken += len(messages)
+            errors += self._sort(messages)
+        return errors, taken
 
     def _can_deliver(self) -> bool:
         return any(not owned.paused and (owned.fetched or owned.lost) for owned in self.owned.values())
@@ -116,7 +131,7 @@ class Fetching:
         for partition, run in groupby(messages, _partition):
             owned = self.owned.get(partition)  # type: ignore[arg-type]  # None only in errors
             if owned is not None and owned.position is not None:
-                owned.fetched.extend(run)
+                owned.fetched.add(list(run))
         return errors
 
     def next_records(self, max_records: int) -> Assignment | None:
@@ -131,16 +146,12 @@ class Fetching:
                 ready[partition] = owned
         if not ready:
             return None
-        taken: dict[int, list[Message]] = {}
-        for partition, count in self._shares(ready, max_records).items():
-            fetched = ready[partition].fetched
-            taken[partition] = fetched[:count]
-            del fetched[:count]
-        positions = self._positions([partition for partition in taken if not ready[partition].fetched])
+        shares = self._shares(ready, max_records)
+        given = {partition: ready[partition].fetched.take(partition, count) for partition, count in shares.items()}
+        positions = self._positions([partition for partition in given if not ready[partition].fetched])
         batches = []
-        for partition, messages in taken.items():
-            batch = record_batch(partition, messages, 0)
-            next_offset = max(batch.offsets[-1] + 1, positions.get(partition, 0))
+        for partition, batch in given.items():
+            next_offset = max(batch.next_offset, positions.get(partition, 0))
             ready[partition].position = next_offset
             batches.append(replace(batch, next_offset=next_offset))
         return Assignment(batches=batches)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from confluent_kafka import Message
@@ -16,17 +17,65 @@ _NO_HEADERS: Headers = ()
 T = TypeVar("T")
 
 
+class Records:
+    """Records of one partition, taken over from messages and given out from the oldest on.
+
+    As columns, so that the library's messages, which are several times as large, live no longer than a moment.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._offsets: list[int] = []
+        self._times_ms: list[int] = []
+        self._keys: list[bytes | None] = []
+        self._values: list[bytes] = []
+        self._headers: list[Headers] = []
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """A null value (which only other programs produce) becomes an empty one."""
+        headers = [_NO_HEADERS if one is None else _clean(one) for one in _all_headers(messages)]
+        self._offsets += map(_offset, messages)  # type: ignore[arg-type]  # None only in errors
+        self._times_ms += [time_ms for _, time_ms in map(_timestamp, messages)]
+        self._keys += map(_key, messages)
+        self._values += [value or b"" for value in map(_value, messages)]
+        self._headers += headers
+
+    def take(self, partition: int, count: int) -> RecordBatch:
+        """The oldest ones; the batch's next offset is the one behind the last of them."""
+        offsets = _taken(self._offsets, count)
+        return RecordBatch(
+            partition,
+            _as_range(offsets),
+            _taken(self._times_ms, count),
+            _taken(self._keys, count),
+            _taken(self._values, count),
+            _taken(self._headers, count),
+            offsets[-1] + 1 if offsets else 0,
+        )
+
+
 def record_batch(partition: int, messages: Sequence[Message], next_offset: int) -> RecordBatch:
-    """The messages of one partition; a null value (which only other programs produce) is an empty one."""
-    return RecordBatch(
-        partition,
-        list(map(_offset, messages)),  # type: ignore[arg-type]  # None only in errors
-        [time_ms for _, time_ms in map(_timestamp, messages)],
-        list(map(_key, messages)),
-        [value or b"" for value in map(_value, messages)],
-        [_NO_HEADERS if headers is None else _clean(headers) for headers in _all_headers(messages)],
-        next_offset,
-    )
+    """The messages of one partition."""
+    records = Records()
+    records.add(messages)
+    return replace(records.take(partition, len(messages)), next_offset=next_offset)
+
+
+def _taken(column: list[T], count: int) -> list[T]:
+    taken = column[:count]
+    del column[:count]
+    return taken
+
+
+def _as_range(offsets: list[int]) -> Sequence[int]:
+    """They rise, so those without gaps are known by the first and the last one."""
+    without_gaps = bool(offsets) and offsets[-1] - offsets[0] == len(offsets) - 1
+    return range(offsets[0], offsets[-1] + 1) if without_gaps else offsets
 
 
 def _all_headers(messages: Sequence[Message]) -> "list[list[tuple[str, bytes | None]] | None]":
