@@ -1,5 +1,6 @@
 """``campaignctl serve``: the API and, on embedded stores, the worker beside it."""
 
+import gc
 import logging
 import secrets
 import signal
@@ -156,6 +157,10 @@ class _Serving:
             self.invocation.out().note(f"metrics on {url_of(host, metrics_port)}/metrics")
 
     def _bound(self, started: Callable[[], None]) -> None:
+        # What is there by now stays, and looking through it for cycles again and again would have an answer in some
+        # hundreds wait for a tenth of a second.
+        gc.collect()
+        gc.freeze()
         if self._settings.server.workers == 1:
             self.tell()
         started()
