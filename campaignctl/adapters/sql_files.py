@@ -9,11 +9,19 @@ the statement; then comes the statement itself, to the next block or the end of 
     SELECT id, partitions FROM topics WHERE name = :name;
 
 Comments before the first block belong to the file. Parameters (``:name``, ``{name:Type}``) stay as they are written.
+
+Lines may be conditional: one that ends in ``-- if NAME`` belongs to a statement that is asked with the name, one in
+``-- if not NAME`` to one that is not. ``as_asked`` makes such a statement's text.
 """
 
 import re
+from collections.abc import Collection
+from functools import lru_cache
 from importlib import resources
 
+_CONDITION = re.compile(r"\s*-- if (?P<unless>not )?(?P<name>[a-z_]+)$")
+_PARAMETER = re.compile(r"\{(\w+):")
+_REMEMBERED_FORMS = 1_024
 _NAME_LINE = re.compile(r"--\s+([a-z][a-z0-9_]*)\s*")
 
 
@@ -51,6 +59,29 @@ def parse_statements(text: str, *, source: str) -> dict[str, str]:
         elif not (is_blank or line.startswith("--")):
             raise ValueError(f"{source}: text stands before the first statement's name: {line.strip()}")
     return {name: _statement(name, lines, source) for name, lines in blocks.items()}
+
+
+def as_asked(statement: str, asked: Collection[str]) -> str:
+    """The statement with those of its conditional lines that belong to it when it is asked with these names."""
+    return _form(statement, frozenset(asked))
+
+
+@lru_cache(_REMEMBERED_FORMS)
+def _form(statement: str, asked: frozenset[str]) -> str:
+    lines = []
+    for line in statement.splitlines():
+        condition = _CONDITION.search(line)
+        if condition is None:
+            lines.append(line)
+        elif (condition["name"] in asked) is (condition["unless"] is None):
+            lines.append(line[: condition.start()])
+    return "\n".join(lines)
+
+
+@lru_cache(_REMEMBERED_FORMS)
+def parameters_of(text: str) -> tuple[str, ...]:
+    """The names of a statement's parameters ``{name:Type}``, each once."""
+    return tuple(dict.fromkeys(_PARAMETER.findall(text)))
 
 
 def _statement(name: str, lines: list[str], source: str) -> str:

@@ -3,7 +3,7 @@
 Calls on one connection wait for each other, so a long question must not have a batch wait behind it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from queue import Empty, LifoQueue
@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from campaignctl.adapters.analytics.native import Table
+from campaignctl.adapters.sql_files import as_asked, parameters_of
 from campaignctl.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 Settings = Mapping[str, str | int | float]
 Connect = Callable[[Settings], "Client"]
 """Opens a connection whose statements run under the settings."""
-Note = Callable[[str, Mapping[str, object]], None]
-"""Is told of a statement and its parameters."""
+Note = Callable[[str, str, Mapping[str, object]], None]
+"""Is told of a statement as its file has it, of its text as it is asked, and of its parameters."""
 
 _note: ContextVar[Note | None] = ContextVar("note", default=None)
 
-# One thread a question: a second one costs more than it brings for what a campaign's answer has to read.
+# One thread a question: a second one costs more than it brings for what a campaign's answer has to read. What hundreds
+# of campaigns' answer reads takes a server's several threads half the time (``wide``).
 _ANSWERING: Settings = {
     "max_threads": 1,
     "max_execution_time": 8,
@@ -81,6 +83,9 @@ class Clients:
     ``answering`` are settings of the connections that read, beside the usual ones.
     """
 
+    wide: Settings | None = None
+    """In place of the connection's, for a statement that reads hundreds of thousands of rows."""
+
     def __init__(self, connect: Connect, *, readers: int, answering: Settings | None = None) -> None:
         self._connect = connect
         self._answering = {**_ANSWERING, **(answering or {})}
@@ -123,14 +128,26 @@ class Clients:
         finally:
             client.close()
 
-    def read(self, statement: str, parameters: Mapping[str, object], *, settings: Settings | None = None) -> Table:
-        """One statement's answer; ``settings`` in place of those of the connection."""
+    def read(
+        self,
+        statement: str,
+        parameters: Mapping[str, object],
+        *,
+        settings: Settings | None = None,
+        asked: Collection[str] | None = None,
+    ) -> Table:
+        """One statement's answer; ``settings`` in place of those of the connection.
+
+        ``asked`` says which of the statement's conditional lines belong to it; None: it has none.
+        """
+        text = statement if asked is None else as_asked(statement, asked)
         if (note := _note.get()) is not None:
-            note(statement, parameters)
+            note(statement, text, parameters)
+        named = {name: parameters[name] for name in parameters_of(text) if name in parameters}
         with self.reader() as client:
             given = dict(settings) if settings else None
-            sent = self._as_sent(statement, parameters)
-            return Table(client.raw_query(sent, parameters=dict(parameters), settings=given, fmt="Native"))
+            sent = self._as_sent(text, named)
+            return Table(client.raw_query(sent, parameters=named, settings=given, fmt="Native"))
 
     def insert(self, table: str, block: bytes, token: str) -> None:
         """Insert one block in Native format under a token."""

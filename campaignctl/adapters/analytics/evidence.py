@@ -1,6 +1,5 @@
 """The raw records behind a number, and the statements that are run to answer."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -11,7 +10,7 @@ from campaignctl.adapters.analytics.clients import Clients, reads_noted
 from campaignctl.adapters.analytics.failures import question_failures
 from campaignctl.adapters.analytics.native import Table
 from campaignctl.adapters.analytics.questions import question_parameters, wide_sums
-from campaignctl.adapters.sql_files import load_statements
+from campaignctl.adapters.sql_files import load_statements, parameters_of
 from campaignctl.domain.insights import Metric
 from campaignctl.domain.periods import Timeline
 from campaignctl.ports.analytics import SumsQuestion
@@ -21,7 +20,6 @@ _FILES = ("insights.sql", "reports.sql", "evidence.sql")
 _STATEMENTS = {name: load_statements("clickhouse", "queries", name) for name in _FILES}
 _SQL = _STATEMENTS["evidence.sql"]
 _ORIGINS = {text: (file, name) for file, found in _STATEMENTS.items() for name, text in found.items()}
-_PARAMETER = re.compile(r"\{(\w+):")
 
 
 class Evidence:
@@ -66,7 +64,7 @@ class Evidence:
     @contextmanager
     def run_statements(self) -> Iterator[list[RunStatement]]:
         told: list[RunStatement] = []
-        with reads_noted(lambda statement, parameters: told.append(_run_statement(statement, parameters))):
+        with reads_noted(lambda *noted: told.append(_run_statement(*noted))):
             yield told
 
 
@@ -87,13 +85,13 @@ def _when(day: Timeline, as_of_us: int | None) -> dict[str, object]:
     }
 
 
-def _run_statement(statement: str, parameters: Mapping[str, object]) -> RunStatement:
+def _run_statement(statement: str, text: str, parameters: Mapping[str, object]) -> RunStatement:
     file, name = _ORIGINS.get(statement, ("", ""))
-    named = set(_PARAMETER.findall(statement))
+    named = set(parameters_of(text))
     return RunStatement(
         f"sql/clickhouse/queries/{file}" if file else "",
         name,
-        statement,
+        text,
         {name: _written(value) for name, value in parameters.items() if name in named},
     )
 

@@ -1,6 +1,6 @@
 """Sums of events for insights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -22,6 +22,8 @@ I64 = NDArray[np.int64]
 _SQL = load_statements("clickhouse", "queries", "insights.sql")
 _NO_DAY, _NO_INSTANT = -(2**31), -(2**63)
 _EMPTY = Table(b"")
+_MANY_CAMPAIGNS = 100
+"""The days of so many are rows enough for several threads."""
 
 
 class EventSums:
@@ -36,6 +38,7 @@ class EventSums:
         if question.as_of_us is not None:
             raise ValueError("the rollup knows nothing of earlier times")
         edges = [day_number(start) for start in bucket_starts]
+        days = day_number(end) - edges[0]
         parameters = {
             **question_parameters(question),
             "bucket_edges": edges,
@@ -44,10 +47,17 @@ class EventSums:
             "last_day": end - timedelta(days=1),
             "left_out": [(campaign, platform, edges[0] + day) for campaign, platform, day in question.left_out],
         }
-        table = _read(self._clients, "sums_of_rollup", parameters)
-        money_day = table.integers("money_day")
-        days = np.where(money_day == _NO_DAY, -1, money_day - edges[0])
-        return _stored_sums(question, table, np.searchsorted(edges, table.integers("bucket")), days)
+        asked = _conditions(question)
+        if len(edges) == days:
+            asked.add("each_day")
+        elif len(edges) > 1:
+            asked.add("several_days")
+        is_wide = len(question.campaign_ids) >= _MANY_CAMPAIGNS
+        table = _read(self._clients, "sums_of_rollup", parameters, asked, is_wide=is_wide)
+        at = table.integers("bucket")
+        bucket = np.searchsorted(edges, at) if len(edges) > 1 else np.zeros(table.rows, np.int64)
+        day = (at if "each_day" in asked else table.integers("money_day")) - edges[0]
+        return _stored_sums(question, table, bucket, day)
 
     def sums_by_time(self, question: SumsQuestion, buckets: Timeline, days: Timeline, /) -> StoredSums:
         nothing = np.zeros(0, np.int64)
@@ -60,14 +70,18 @@ class EventSums:
             "no_day": _NO_INSTANT,
             "from_us": buckets.edges_us[0],
             "until_us": buckets.edges_us[-1],
-            "to_this_day": question.as_of_us is None,
             "as_of_ms": (question.as_of_us or 0) // 1_000,
             "left_out": _left_out(question, days),
         }
-        table = _read(self._clients, "sums_of_events", parameters)
-        money_day = table.integers("money_day")
-        day = np.where(money_day == _NO_INSTANT, -1, _owners_at(days, money_day))
-        return _stored_sums(question, table, _owners_at(buckets, table.integers("bucket")), day)
+        asked = _conditions(question)
+        if question.as_of_us is not None:
+            asked.add("as_of")
+        if buckets.edges_us == days.edges_us:
+            asked.add("each_day")
+        table = _read(self._clients, "sums_of_events", parameters, asked)
+        at = table.integers("bucket")
+        day = _owners_at(days, at if "each_day" in asked else table.integers("money_day"))
+        return _stored_sums(question, table, _owners_at(buckets, at), day)
 
     def newest_events(self, campaign_ids: Sequence[int], as_of_us: int | None = None, /) -> Mapping[str, int]:
         parameters: dict[str, object] = {"campaigns": list(campaign_ids)}
@@ -78,9 +92,17 @@ class EventSums:
         return dict(zip(table.strings("platform"), table.integers("newest_us").tolist(), strict=True))
 
 
-def _read(clients: Clients, statement: str, parameters: Mapping[str, object]) -> Table:
+def _read(
+    clients: Clients,
+    statement: str,
+    parameters: Mapping[str, object],
+    asked: Collection[str] = (),
+    *,
+    is_wide: bool = False,
+) -> Table:
     with question_failures():
-        return clients.read(_SQL[statement], parameters)
+        settings = clients.wide if is_wide else None
+        return clients.read(_SQL[statement], parameters, asked=asked, settings=settings)
 
 
 def question_parameters(question: SumsQuestion) -> dict[str, object]:
@@ -95,6 +117,16 @@ def question_parameters(question: SumsQuestion) -> dict[str, object]:
         "all_cells": not question.left_out,
         **{f"by_{dimension}": dimension in question.group_by for dimension in Dimension},
     }
+
+
+def _conditions(question: SumsQuestion) -> set[str]:
+    """Which conditional lines of the statements belong to the question."""
+    given = {
+        "some_platforms": question.platforms,
+        "some_regions": question.regions,
+        "left_out": question.left_out,
+    }
+    return {f"by_{dimension}" for dimension in question.group_by} | {name for name, value in given.items() if value}
 
 
 def _left_out(question: SumsQuestion, days: Timeline) -> list[tuple[int, str, int]]:
@@ -113,13 +145,19 @@ def _owners_at(timeline: Timeline, edges: I64) -> I64:
     return np.array(timeline.owners, np.int64)[np.minimum(places, len(timeline.owners) - 1)]
 
 
-def _stored_sums(question: SumsQuestion, table: Table, bucket: I64, money_day: I64) -> StoredSums:
-    """The table's rows, without those in stretches of time that belong to no bucket."""
+def _stored_sums(question: SumsQuestion, table: Table, bucket: I64, day: I64) -> StoredSums:
+    """The table's rows, without those in stretches of time that belong to no bucket.
+
+    ``day`` is the number of each row's day; what is in the asked currency has none.
+    """
     owned = np.flatnonzero(bucket >= 0)
+    currency = table.labels("currency")
+    is_base = np.array([name == question.base_currency for name in currency.names], np.bool_)
+    money_day = np.where(is_base[currency.codes], -1, day)
     return StoredSums(
         bucket=bucket[owned],
         groups=tuple(_group_keys(table, dimension, owned) for dimension in question.group_by),
-        currency=sorted_keys(table.labels("currency"), owned),
+        currency=sorted_keys(currency, owned),
         money_day=money_day[owned],
         metrics={metric: wide_sums(table, metric, owned) for metric in Metric},
     )

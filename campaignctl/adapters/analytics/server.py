@@ -43,6 +43,8 @@ ASK_AGAIN_S = 0.5
 """While the server is silent one call in each such time asks it; also the longest that its return goes unnoticed."""
 INSERT_S = 60
 READERS = 16
+WIDE: Settings = {"max_threads": 4}
+"""For a statement that reads hundreds of thousands of rows; the engine takes fewer where there are fewer rows."""
 _DATABASE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SQL = load_statements("clickhouse", "queries", "lock.sql")
 _OK, _HTTP_1_1 = 200, 11
@@ -73,6 +75,7 @@ def open_clickhouse(
     require_plain_name(database)
     connections = ServerConnections(Server(host, port, secure), database, username, password, ca_file, readers)
     clients = Clients(connections.open, readers=readers, answering={"max_execution_time": QUESTION_S})
+    clients.wide = WIDE
     claims = MigrationClaims(clients)
 
     @contextmanager
