@@ -43,13 +43,16 @@ def utc_day() -> None:
 class _AveragedSums(Sums):
     """Sums whose ratios are the mean of other ratios."""
 
-    def __init__(self, sums: Sums, rows: list[Sums]) -> None:
-        for name in Sums.__dataclass_fields__:
-            object.__setattr__(self, name, getattr(sums, name))
-        object.__setattr__(self, "rows", rows)
+    rows: list[Sums]
+
+    @classmethod
+    def of(cls, sums: Sums, rows: list[Sums]) -> "_AveragedSums":
+        made = cls(*sums)
+        made.rows = rows
+        return made
 
     def ratio(self, ratio: Ratio) -> int | None:
-        found = [value for row in self.__dict__["rows"] if (value := row.ratio(ratio)) is not None]
+        found = [value for row in self.rows if (value := row.ratio(ratio)) is not None]
         return sum(found) // len(found) if found else None
 
 
@@ -60,7 +63,7 @@ def averaged_ratios() -> None:
 
     def wrong(self: RowTable) -> Sums:
         rows = [row.sums for row in self._rows(range(len(self._cells.rows)))]
-        return _AveragedSums(right(self), rows)
+        return _AveragedSums.of(right(self), rows)
 
     def shown_wrong(sums: Sums) -> str:
         text = shown(sums)

@@ -17,17 +17,13 @@ from campaignctl.domain.insights import (
     Ratio,
     Sums,
 )
-from campaignctl.domain.money import micros_to_decimal_text
+from campaignctl.domain.money import micros_to_decimal_text, micros_to_decimal_texts
 from campaignctl.domain.periods import Bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_SUMS = ", ".join(f'"{name.value}": %s' for name in (*Metric, *Ratio))
 _PLACES = {metric: place for place, metric in enumerate(Metric)}
-# Looked up here once: each attribute of a member of an enumeration costs as much as the text of a number.
-_METRICS = tuple((f'"{metric.value}": ', metric.is_count) for metric in Metric)
-_RATIOS = tuple(
-    (f'"{ratio.value}": ', _PLACES[over], _PLACES[under], ratio.of) for ratio in Ratio for over, under in [ratio.parts]
-)
 
 
 def to_json(insights: Insights) -> bytes:
@@ -61,14 +57,14 @@ def _rows(rows: Sequence[InsightRow], group_members: Sequence[str]) -> str:
     periods: dict[int, str] = {}
     groups: dict[tuple[GroupValue, ...], str] = {}
     shown = []
-    for row in rows:
+    for row, sums in zip(rows, _sums_of([row.sums for row in rows]), strict=True):
         period = periods.get(row.number)
         if period is None:
             period = periods[row.number] = _period(row.bucket)
         group = groups.get(row.group)
         if group is None:
             group = groups[row.group] = _group(row.group, group_members)
-        shown.append(f'{{{period}{group}, {_sums(row.sums)}, "source": "{row.source}", "finality": "{row.finality}"}}')
+        shown.append(f'{{{period}{group}, {sums}, "source": "{row.source}", "finality": "{row.finality}"}}')
     return _list(shown)
 
 
@@ -84,13 +80,26 @@ def _group_value(value: GroupValue) -> str:
 
 def _sums(sums: Sums) -> str:
     """Members: the metrics, then the ratios."""
-    values = sums.in_order()
-    members = [
-        name + (_millionths(value) if value is None or not is_count else str(value))
-        for (name, is_count), value in zip(_METRICS, values, strict=True)
+    return _sums_of([sums])[0]
+
+
+def _sums_of(rows: Sequence[Sums]) -> list[str]:
+    """``_sums`` of each, made column by column."""
+    if not rows:
+        return []
+    columns = list(zip(*(sums.in_order() for sums in rows), strict=True))
+    texts = [
+        _counts(columns[place]) if metric.is_count else micros_to_decimal_texts(columns[place])
+        for metric, place in _PLACES.items()
     ]
-    members += [name + _millionths(of(values[over], values[under])) for name, over, under, of in _RATIOS]
-    return ", ".join(members)
+    for ratio in Ratio:
+        over, under = (columns[_PLACES[metric]] for metric in ratio.parts)
+        texts.append(micros_to_decimal_texts(ratio.of_each(over, under)))
+    return [_SUMS % row for row in zip(*texts, strict=True)]
+
+
+def _counts(column: Iterable[int | None]) -> list[str]:
+    return ["null" if count is None else str(count) for count in column]
 
 
 def _millionths(value: int | None) -> str:

@@ -183,18 +183,23 @@ class RowTable:
         places = np.array(cells, np.int64)
         numbers, groups = np.divmod(self._cells.keys[places], max(len(self._groups), 1))
         at = self._cells.rows[places]
+        marks = np.where(at == _NO_ROW, 0, self._marks[at] & ~UNKNOWN).tolist() if len(self._marks) else [0] * len(at)
+        sources = {**_SOURCES, 0: self._query.filled_source}
+        of_days: dict[int, Finality] = {}
+        judged = self._limits.finality
         shown = []
-        for number, of_group, row, sums in zip(
-            numbers.tolist(), groups.tolist(), at.tolist(), self._sums_at(at), strict=True
+        for number, of_group, mark, sums in zip(
+            numbers.tolist(), groups.tolist(), marks, self._sums_at(at), strict=True
         ):
             bucket, group = self._buckets[number], self._groups[of_group]
-            source = self._query.filled_source if row == _NO_ROW else _SOURCES[int(self._marks[row]) & ~UNKNOWN]
-            shown.append(InsightRow(number, bucket, group, sums, source, self._finality(bucket, group)))
+            if judged is not None:
+                finality = judged(bucket, group)
+            elif number in of_days:
+                finality = of_days[number]
+            else:
+                finality = of_days[number] = self._query.finality(bucket.days)
+            shown.append(InsightRow(number, bucket, group, sums, sources[mark], finality))
         return shown
-
-    def _finality(self, bucket: Bucket, group: tuple[GroupValue, ...]) -> Finality:
-        judged = self._limits.finality
-        return self._query.finality(bucket.days) if judged is None else judged(bucket, group)
 
     def _sums_at(self, rows: I64) -> list[Sums]:
         """The sums of rows; nothing happened at ``_NO_ROW``."""

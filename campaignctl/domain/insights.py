@@ -1,11 +1,13 @@
 """Insights: what can be asked, and what is answered. Sums are exact integers, everything else is made from them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaignctl.domain.money import MILLION, ratio_micros
+from campaignctl.domain.money import MILLION, ratio_micros, ratios_micros
 from campaignctl.domain.periods import Bucket, DayRange, Granularity, WeekStart
 
 
@@ -66,6 +68,10 @@ class Ratio(StrEnum):
             return None
         dividend_scale, divisor_scale = _SCALES[self]
         return ratio_micros(dividend * dividend_scale, divisor * divisor_scale)
+
+    def of_each(self, dividends: Iterable[int | None], divisors: Iterable[int | None]) -> list[int | None]:
+        """As ``of``, of columns."""
+        return ratios_micros(dividends, divisors, *_SCALES[self])
 
 
 _RATIOS = {
@@ -176,8 +182,7 @@ class InsightQuery:
         return Finality.PROVISIONAL if days.last < self.today else Finality.LIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """The metrics of a row or of all rows; money in millionths of the asked currency. None where it cannot be told."""
 
     impressions: int | None = 0
@@ -202,7 +207,7 @@ class Sums:
 
     def in_order(self) -> tuple[int | None, ...]:
         """All of them, in the order of ``Metric``."""
-        return (self.impressions, self.clicks, self.conversions_millionths, self.spend_micros, self.revenue_micros)
+        return self
 
     def ratio(self, ratio: Ratio) -> int | None:
         """In millionths; see ``Ratio.of``."""
@@ -217,8 +222,7 @@ class Sums:
         return ratio_micros((now - then) * MILLION, then)
 
 
-@dataclass(frozen=True, slots=True)
-class InsightRow:
+class InsightRow(NamedTuple):
     number: int
     """Which of the range's buckets it is about, from 0."""
     bucket: Bucket

@@ -5,6 +5,7 @@ binary floating point, and nothing depends on the precision of a ``decimal`` con
 """
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -92,6 +93,20 @@ def micros_to_decimal_text(micros: int) -> str:
     return f"{sign}{whole}.{fraction:06d}".rstrip("0")
 
 
+def micros_to_decimal_texts(column: Iterable[int | None]) -> list[str]:
+    """``micros_to_decimal_text`` of each, ``null`` for None: a page has tens of thousands, and a call costs as much."""
+    return [
+        "null"
+        if micros is None
+        else micros_to_decimal_text(micros)
+        if micros < 0
+        else f"{micros // MILLION}.{fraction:06d}".rstrip("0")
+        if (fraction := micros % MILLION)
+        else str(micros // MILLION)
+        for micros in column
+    ]
+
+
 def micros_to_decimal(micros: int) -> Decimal:
     """The same as ``Decimal``, exact at any size."""
     return Decimal(micros_to_decimal_text(micros))
@@ -117,3 +132,21 @@ def ratio_micros(numerator_scaled: int, denominator: int) -> int | None:
     if denominator <= 0:
         return None
     return div_half_even(numerator_scaled, denominator)
+
+
+def ratios_micros(
+    dividends: Iterable[int | None], divisors: Iterable[int | None], dividend_scale: int, divisor_scale: int
+) -> list[int | None]:
+    """``ratio_micros`` of each dividend and divisor times its scale; None also where one of them is None."""
+    found: list[int | None] = []
+    for dividend, divisor in zip(dividends, divisors, strict=True):
+        if dividend is None or divisor is None or divisor <= 0:
+            found.append(None)
+            continue
+        whole = divisor * divisor_scale
+        quotient, remainder = divmod(dividend * dividend_scale, whole)
+        doubled = 2 * remainder
+        if doubled > whole or (doubled == whole and quotient % 2):
+            quotient += 1
+        found.append(quotient)
+    return found

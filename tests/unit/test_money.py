@@ -9,9 +9,11 @@ from campaignctl.domain.money import (
     div_half_even,
     micros_to_decimal,
     micros_to_decimal_text,
+    micros_to_decimal_texts,
     parse_millionths,
     parse_number,
     ratio_micros,
+    ratios_micros,
 )
 
 WIDE = Context(prec=200)
@@ -175,3 +177,25 @@ def test_a_ratio_has_six_places_and_is_none_without_a_divisor() -> None:
     assert ratio_micros(-1_000_000, 3) == -333_333
     assert ratio_micros(5, 0) is None
     assert ratio_micros(5, -1) is None
+
+
+_COLUMN = st.lists(st.one_of(st.none(), st.integers(-(10**30), 10**30)), max_size=8)
+
+
+@given(_COLUMN)
+def test_a_column_is_written_as_its_numbers_are(column: list[int | None]) -> None:
+    expected = ["null" if micros is None else micros_to_decimal_text(micros) for micros in column]
+    assert micros_to_decimal_texts(column) == expected
+
+
+@given(_COLUMN, st.data(), st.integers(1, 10**12), st.integers(1, 10**6))
+def test_ratios_of_columns_are_those_of_their_numbers(
+    dividends: list[int | None], data: st.DataObject, dividend_scale: int, divisor_scale: int
+) -> None:
+    some = st.one_of(st.none(), st.integers(-3, 3), st.integers(-(10**30), 10**30))
+    divisors = data.draw(st.lists(some, min_size=len(dividends), max_size=len(dividends)))
+    expected = [
+        None if over is None or under is None else ratio_micros(over * dividend_scale, under * divisor_scale)
+        for over, under in zip(dividends, divisors, strict=True)
+    ]
+    assert ratios_micros(dividends, divisors, dividend_scale, divisor_scale) == expected
