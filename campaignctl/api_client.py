@@ -98,7 +98,7 @@ class ApiClient:
         response = self._send("GET", "/health", None, None, {})
         if response.status_code == 200 or (response.status_code == 503 and "checks" in _problem(response)):
             return response.json()
-        raise error_of(response)
+        raise error_of(response, self.base_url)
 
     def post(self, path: str, body: object = None, /, *, headers: Mapping[str, str] | None = None) -> Response:
         return self.request("POST", path, body=body, headers=headers)
@@ -141,7 +141,7 @@ class ApiClient:
                 may_renew = source.response.status_code == 401 and self._renew is not None and not is_last
                 fresh = self._renew() if may_renew and self._renew is not None else None
                 if fresh is None:
-                    raise error_of(source.response)
+                    raise error_of(source.response, self.base_url)
                 self._token = fresh
 
     def request(
@@ -165,7 +165,7 @@ class ApiClient:
             response = self._send(method, path, params, content, sent)
         if response.is_success or response.status_code == 304:
             return Response(response)
-        raise error_of(response)
+        raise error_of(response, self.base_url)
 
     def _send(
         self, method: str, path: str, params: Params | None, content: bytes | None, headers: dict[str, str]
@@ -214,8 +214,8 @@ def checked_address(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def error_of(response: httpx2.Response) -> errors.CampaignctlError:
-    """The error of our own tree that an unsuccessful answer stands for."""
+def error_of(response: httpx2.Response, base_url: str) -> errors.CampaignctlError:
+    """The error of our own tree that an unsuccessful answer of that server stands for."""
     status = response.status_code
     problem = _problem(response)
     code = problem.get("code") if isinstance(problem.get("code"), str) else None
@@ -229,8 +229,8 @@ def error_of(response: httpx2.Response) -> errors.CampaignctlError:
     if status == 503:
         kind = errors.NotYetVisible if code == "not_yet_visible" else errors.Unavailable
         return kind(message, service="api", retry_after_s=_retry_after_s(response), hint=hint, code=code)
-    if status == 401 and not hint:
-        hint = "sign in with: campaignctl login, or set CA_TOKEN"
+    if status == 401 and (code == "not_signed_in" or hint in ("", "sign in again")):  # of use to a client's author
+        hint = f"sign in with: campaignctl --api {base_url} login, or set CA_TOKEN"
     return _SIMPLE.get(status, errors.CampaignctlError)(message, hint=hint, code=code)
 
 

@@ -1,6 +1,7 @@
 """``campaignctl dashboard``: the live screen over whatever the command line would ask."""
 
 import gc
+import os
 import shlex
 import signal
 import sys
@@ -61,6 +62,12 @@ def require_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CampaignctlError(
             "the dashboard needs a terminal", hint="print the numbers with: campaignctl insights", code="no_terminal"
+        )
+    if os.environ.get("TERM") == "dumb":
+        raise CampaignctlError(
+            "the dashboard needs a terminal that can place text, and TERM says dumb",
+            hint="print the numbers with: campaignctl insights; or set TERM to what the terminal is",
+            code="no_terminal",
         )
 
 

@@ -33,7 +33,7 @@ def test_events_travel_compressed_under_a_key() -> None:
     ("status", "code", "kind"),
     [
         (400, "malformed_request", errors.MalformedRequest),
-        (401, "not_signed_in", errors.NotSignedIn),
+        (401, "invalid_token", errors.NotSignedIn),
         (403, "forbidden", errors.Forbidden),
         (404, "not_found", errors.NotFound),
         (409, "conflict", errors.Conflict),
@@ -78,6 +78,26 @@ def test_an_answer_that_is_no_problem_document_is_still_an_error(body: bytes) ->
         pytest.raises(errors.CampaignctlError, match="status 502"),
     ):
         api.get("/x")
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "hint"),
+    [
+        ("not_signed_in", "send Authorization: Bearer with an access token or API key", "login"),
+        ("invalid_token", "sign in again", "login"),
+        ("invalid_credentials", "", "login"),
+        ("invalid_token", "ask an admin for a new key", "ask an admin for a new key"),
+    ],
+)
+def test_whoever_is_not_signed_in_is_told_the_command_that_does_it(code: str, told: str, hint: str) -> None:
+    with (
+        fake_api(lambda _: problem(401, code, hint=told)) as server,
+        ApiClient(server.url) as api,
+        pytest.raises(errors.NotSignedIn) as caught,
+    ):
+        api.get("/x")
+    wanted = f"sign in with: campaignctl --api {server.url} login, or set CA_TOKEN" if hint == "login" else hint
+    assert caught.value.hint == wanted
 
 
 def test_a_token_is_renewed_once_and_the_call_repeated() -> None:

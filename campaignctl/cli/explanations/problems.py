@@ -98,7 +98,7 @@ TOLD = {
     ),
     "no_terminal": (
         "The dashboard needs a terminal to draw on.",
-        "Standard input or output is a file or a pipe.",
+        "Standard input or output is a file or a pipe, or TERM says dumb.",
         "run it in a terminal; for scripts: campaignctl insights -o json",
     ),
     "outside_tolerance": (
