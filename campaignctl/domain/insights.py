@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from math import gcd
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -83,11 +84,16 @@ _RATIOS = {
     Ratio.ROAS: (Metric.REVENUE, Metric.SPEND, 1),
 }
 """Dividend, divisor, factor."""
-_SCALES = {
-    ratio: (factor * MILLION * (MILLION if over.is_count else 1), MILLION if under.is_count else 1)
-    for ratio, (over, under, factor) in _RATIOS.items()
-}
-"""What brings both to millionths (a count is a million of them for each), and the ratio too."""
+
+
+def _scales(over: Metric, under: Metric, factor: int) -> tuple[int, int]:
+    scales = factor * MILLION * (MILLION if over.is_count else 1), MILLION if under.is_count else 1
+    common = gcd(*scales)
+    return scales[0] // common, scales[1] // common
+
+
+_SCALES = {ratio: _scales(*parts) for ratio, parts in _RATIOS.items()}
+"""What brings both to millionths (a count is a million of them for each), and the ratio too, without common factors."""
 
 
 class Source(StrEnum):
