@@ -67,6 +67,8 @@ def candidates(text: str, cursor: int, catalogue: Catalogue) -> tuple[str, list[
     if last.name in _BEFORE_TABLE:
         return begun, _starting(begun, _tables(catalogue))
     used = list(dict.fromkeys(_named_tables(everything, catalogue).values()))
+    if not used and begun:  # the table is named behind the columns
+        used = list(catalogue.tables)
     keywords = catalogue.keywords if begun else _USUAL
     case = str.lower if begun and begun == begun.lower() else str
     known = [

@@ -68,6 +68,8 @@ def verify(
     invocation.out().answer(json.dumps(body).encode(), _table, items="findings")
     if mended is not None:
         invocation.out().note(_repaired(mended))
+    if not found.counts:
+        invocation.out().note(_agrees(found.checked))
     if found.counts.total() > len(found.shown):
         invocation.out().note(f"note: the first {len(found.shown):,} of {found.counts.total():,} findings are listed")
     if found.counts:
@@ -222,6 +224,12 @@ def _repaired(mended: dict[str, Any]) -> str:
     done = f"{mended['filled']:,} records counted again, {mended['removed']:,} rows removed"
     jobs = f", jobs {', '.join(map(str, mended['jobs']))}" if mended["jobs"] else ""
     return f"note: found {kinds}; {done}{jobs}"
+
+
+def _agrees(checked: dict[str, int]) -> str:
+    """For the person: an empty list alone does not say what was looked at."""
+    looked_at = ", ".join(f"{what.replace('_', ' ')} {count:,}" for what, count in checked.items())
+    return f"note: nothing is wrong; looked at {looked_at}"
 
 
 def _table(body: Any) -> "Table":

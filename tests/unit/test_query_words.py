@@ -24,6 +24,7 @@ def offered(line: str) -> list[str]:
     [
         ("SEL|", ["SELECT"]), ("sel|", ["select"]), ("SELECT su|", ["suspend", "sum", "sumIf"]),
         ("SELECT cl| FROM events", ["clicks"]), ("SELECT c| FROM events", ["clicks", "campaign_id", "countIf"]),
+        ("SELECT cl|", ["clicks"]), ("SELECT platform, v|", ["value"]),
         ("SELECT * FROM ev|", ["events", "event_conflicts"]), ("SELECT * FROM |", ["events", "event_conflicts"]),
         ("describe table |", ["events", "event_conflicts"]), ("SELECT e.| FROM events e", ["clicks", "campaign_id", "platform"]),
         ("SELECT e.c| FROM events AS e", ["clicks", "campaign_id"]), ("SELECT events.p| FROM events", ["platform"]),
