@@ -105,7 +105,7 @@ def _strings(values: Sequence[str] | Sequence[bytes]) -> bytes:
 
 def _short_ascii(values: Sequence[str]) -> bytes | None:
     """Texts whose lengths fit a byte each, as ids do: all joined at once, 40 ns a text instead of 120; else None."""
-    joined = "\0".join(["", *values])
+    joined = "\0" + "\0".join(values)
     lengths = np.fromiter(map(len, values), np.int64, len(values))
     if lengths.max() > _LONGEST_SHORT or not joined.isascii():
         return None

@@ -47,16 +47,20 @@ class Records:
 
     def take(self, partition: int, count: int) -> RecordBatch:
         """The oldest ones; the batch's next offset is the one behind the last of them."""
-        offsets = _taken(self._offsets, count)
-        return RecordBatch(
-            partition,
-            _as_range(offsets),
-            _taken(self._times_ms, count),
-            _taken(self._keys, count),
-            _taken(self._values, count),
-            _taken(self._headers, count),
-            offsets[-1] + 1 if offsets else 0,
-        )
+        columns = (self._offsets, self._times_ms, self._keys, self._values, self._headers)
+        if count >= len(self):  # as they are: a copy would have every record come into the processor's cache again
+            self.clear()
+        else:
+            columns = (
+                _taken(self._offsets, count),
+                _taken(self._times_ms, count),
+                _taken(self._keys, count),
+                _taken(self._values, count),
+                _taken(self._headers, count),
+            )
+        offsets, times_ms, keys, values, headers = columns
+        next_offset = offsets[-1] + 1 if offsets else 0
+        return RecordBatch(partition, _as_range(offsets), times_ms, keys, values, headers, next_offset)
 
 
 def record_batch(partition: int, messages: Sequence[Message], next_offset: int) -> RecordBatch:
