@@ -257,7 +257,8 @@ class EventLogContract:
             other.kill()
         end = log.watermarks(name)[0].end
         assert end >= acknowledged
-        assert end % 7 == 0  # whole calls only
+        if harness.writes_whole_calls:
+            assert end % 7 == 0
         assert list(log.read(name, 0, 0, end).values) == [str(i).encode() for i in range(end)]
 
     def test_four_threads_produce_without_gaps_or_loss(self, log: EventLog, topic: Callable[..., str]) -> None:
@@ -346,7 +347,7 @@ class EventLogContract:
         gain_and_seek(consumer, 3)
         seen = dict.fromkeys(range(3), 0)
         for _ in range(6):
-            batches = consumer.poll(900, 1.0).batches
+            batches = consumer.poll(900, 30.0).batches
             assert 0 < sum(len(batch.values) for batch in batches) <= 900
             for batch in batches:
                 assert list(batch.offsets) == list(range(seen[batch.partition], batch.next_offset))

@@ -58,6 +58,8 @@ class Harness(Protocol):
     """How soon the partitions of a killed process are taken over, with room for a busy machine."""
     silent_takeover_s: float
     """The same for one that is stopped."""
+    writes_whole_calls: bool
+    """Of a call that a kill ended, all records are there or none; else the first ones may be."""
 
     def open(self) -> EventLog:
         """The log; each call gives another handle on it, as another process would have. Closed by the harness."""

@@ -25,6 +25,7 @@ class EmbeddedHarness:
     kind = "embedded"
     dead_takeover_s = 5.0
     silent_takeover_s = 30.0
+    writes_whole_calls = True
 
     def __init__(self, directory: Path) -> None:
         self.place = str(directory / "event_log.sqlite")
@@ -59,6 +60,7 @@ class KafkaHarness:
     kind = "kafka"
     dead_takeover_s = 15.0  # a dead process is known by its silence only: see open_log of event_log_process
     silent_takeover_s = 20.0
+    writes_whole_calls = False
 
     def __init__(self, _directory: Path) -> None:
         if not BROKERS:
