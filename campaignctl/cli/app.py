@@ -21,7 +21,6 @@ from typer.core import TyperGroup, TyperOption
 from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import PROGRAM, Invocation, examples, global_options, invocation_of
-from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from typer._click import Command as ClickCommand
@@ -145,23 +144,22 @@ def _prepare(command: Any, options: Sequence[Any]) -> None:
             own.expose_value = False
             own.hidden = own.name != "output" or getattr(command.callback, "prints_no_data", False)
             command.params.append(own)
-    if not any(getattr(command.callback, mark, False) for mark in ("prints_no_data", "prints_parquet")):
-        command.callback = _without_parquet(command.callback)
+    if not any(getattr(command.callback, mark, False) for mark in ("prints_no_data", "prints_own_parquet")):
+        command.callback = _ready_for_parquet(command.callback)
 
 
-def _without_parquet(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """The command's function, that says before anything else that it has no such form."""
+def _ready_for_parquet(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The command's function, that says before anything else when its answer could not be such a file."""
 
     @functools.wraps(callback)
     def called(*args: Any, **kwargs: Any) -> Any:
         from typer._click.globals import get_current_context
 
-        if invocation_of(cast(typer.Context, get_current_context())).format is Format.PARQUET:
-            raise InvalidInput(
-                [FieldError("-o", "this command has no parquet")],
-                hint="use table, json, csv or ndjson; insights can be parquet",
-                code="usage",
-            )
+        invocation = invocation_of(cast(typer.Context, get_current_context()))
+        if invocation.format is Format.PARQUET:
+            from campaignctl.cli import parquet
+
+            parquet.prepare(invocation.out(), kwargs)
         return callback(*args, **kwargs)
 
     return called

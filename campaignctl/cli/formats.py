@@ -9,4 +9,4 @@ class Format(StrEnum):
     CSV = "csv"
     NDJSON = "ndjson"
     PARQUET = "parquet"
-    """Binary, of commands that are marked with ``prints_parquet``."""
+    """Binary."""

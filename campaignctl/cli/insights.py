@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.formats import Format
-from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_parquet, words
+from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_own_parquet, words
 from campaignctl.cli.known_ids import campaign_ids
 from campaignctl.errors import FieldError, InvalidInput
 
@@ -32,7 +32,7 @@ METRICS = ("impressions", "clicks", "conversions", "spend", "revenue", "ctr", "c
         "campaignctl insights --campaign 42 -o parquet --output-file insights.parquet",
     )
 )
-@prints_parquet
+@prints_own_parquet
 def insights(
     context: typer.Context,
     campaign: Annotated[
@@ -227,7 +227,7 @@ def _prepare_parquet(out: "Output", *, to_stdout: bool) -> None:
 
     require_arrow()
     if to_stdout:
-        out.refuse_terminal()
+        out.refuse_terminal(hint="add --output-file FILE, or > FILE")
 
 
 def _as_parquet(body: bytes) -> bytes:

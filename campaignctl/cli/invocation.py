@@ -211,9 +211,9 @@ def prints_no_data(command: _Command) -> _Command:
     return command
 
 
-def prints_parquet(command: _Command) -> _Command:
-    """Mark a command whose answer ``-o parquet`` may shape; all others refuse that before they do anything."""
-    command.prints_parquet = True  # type: ignore[attr-defined]
+def prints_own_parquet(command: _Command) -> _Command:
+    """Mark a command that looks itself whether it can write Parquet; of all others the rows are written as they are."""
+    command.prints_own_parquet = True  # type: ignore[attr-defined]
     return command
 
 

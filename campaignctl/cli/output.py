@@ -1,8 +1,8 @@
 """Where a command's answer is written: data on stdout, everything else on stderr.
 
-``json`` is the REST body byte for byte, ``ndjson`` its items one a line, ``csv`` and ``table`` are made of the same
-decoded body, ``parquet`` by the command that has such a form. Text that came from outside (names, ids) is never
-trusted: control characters are spelled out, a spreadsheet sees no formula, and no markup is interpreted.
+``json`` is the REST body byte for byte, ``ndjson`` its items one a line, ``csv``, ``table`` and ``parquet`` are made of
+the same decoded body. Text that came from outside (names, ids) is never trusted: control characters are spelled out, a
+spreadsheet sees no formula, and no markup is interpreted.
 """
 
 import io
@@ -91,7 +91,10 @@ class Output:
         items: str | None = "items",
         parquet: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        """Print a REST body. ``table`` makes rows of the decoded body; ``items`` names the member ndjson lists."""
+        """Print a REST body. ``table`` makes rows of the decoded body; ``items`` names the member ndjson lists.
+
+        ``parquet`` makes a file in place of one of the rows as they are.
+        """
         match self.format:
             case Format.JSON:
                 self._write_json(body)
@@ -102,18 +105,17 @@ class Output:
             case Format.TABLE:
                 self._write_table(table(decode(body)))
             case Format.PARQUET:
-                if parquet is None:
-                    raise InvalidInput([FieldError("-o", "this command has no parquet")], code="usage")
-                self.refuse_terminal()
-                self._stdout.flush()
-                self._stdout.buffer.write(parquet(body))
+                from campaignctl.cli.parquet import as_parquet
 
-    def refuse_terminal(self) -> None:
+                self._stdout.flush()
+                self._stdout.buffer.write(parquet(body) if parquet else as_parquet(table(decode(body))))
+
+    def refuse_terminal(self, *, hint: str) -> None:
         """Raise ``InvalidInput`` where binary data would go to a terminal."""
         if self.format is Format.PARQUET and self._stdout.isatty():
             raise InvalidInput(
                 [FieldError("-o", "parquet is binary and is not printed on a terminal")],
-                hint="add --output-file FILE, or > FILE",
+                hint=hint,
                 code="usage",
             )
 

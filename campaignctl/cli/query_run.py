@@ -142,6 +142,9 @@ def _expanded(table: Table) -> str:
 def run_script(invocation: Invocation, statements: Sequence[Statement], limits: Limits) -> None:
     """All statements in order, each answer printed at once; the first that fails ends it, and its line is told."""
     out = invocation.out()
+    if out.format is Format.PARQUET and len(statements) > 1:
+        message = f"a Parquet file holds one answer, and these are {len(statements)} statements"
+        raise InvalidInput([FieldError("-o", message)], hint="run them one by one", code="usage")
     with Reach(invocation, limits.timeout_s) as reach, reach.connection() as connection:
         for number, statement in enumerate(statements):
             try:

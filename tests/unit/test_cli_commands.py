@@ -376,19 +376,38 @@ def test_insights_as_parquet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert "output_file" not in query_of(server.requests[1])
 
 
-def test_parquet_is_refused_on_a_terminal_and_where_there_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_rows_can_be_parquet(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    import pyarrow.parquet as parquet
+
+    page = {"items": [CAMPAIGN, CAMPAIGN | {"id": 43, "budget": None}], "next_cursor": None}
+    with fake_api(lambda _: ok(page)) as server:
+        asked = ("--api", server.url, "campaigns", "list", "-o")
+        assert run([*asked, "csv"]) == 0
+        header = capfdbinary.readouterr().out.splitlines()[0].decode().split(",")
+        assert run([*asked, "parquet"]) == 0
+        table = parquet.read_table(io.BytesIO(capfdbinary.readouterr().out))
+    assert table.column_names == header
+    assert table["id"].to_pylist() == [CAMPAIGN["id"], 43]
+
+
+def test_parquet_is_refused_before_anything_is_done(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = ("campaigns", "create", "--name", "x", "-o", "parquet")
     with fake_api(lambda _: ok(BODY)) as server:
-        refused = cli("--api", server.url, "campaigns", "create", "--name", "x", "-o", "parquet")
-        monkeypatch.setenv("CA_OUTPUT", "parquet")
-        by_environment = cli("--api", server.url, "campaigns", "list")
+        watched = cli("--api", server.url, "lag", "--watch", "-o", "parquet")
+        twice = cli("--api", server.url, "query", "SELECT 1; SELECT 2", "-o", "parquet")
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-        on_terminal = cli("--api", server.url, "insights", "--campaign", "42")
+        on_terminal = cli("--api", server.url, "insights", "--campaign", "42", "-o", "parquet")
+        created_there = cli("--api", server.url, *create)
+        monkeypatch.undo()
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-        not_installed = cli("--api", server.url, "insights", "--campaign", "42", "--output-file", "x")
-    for ran in (refused, by_environment):
-        assert (ran.code, ran.stdout) == (ExitCode.USAGE, "") and "this command has no parquet" in ran.stderr
+        without = ("--api", server.url, "insights", "--campaign", "42", "-o", "parquet", "--output-file", "x")
+        not_installed = [cli(*without), cli("--api", server.url, *create)]
+    assert (watched.code, watched.stdout) == (ExitCode.USAGE, "") and "cannot be combined with -o" in watched.stderr
+    assert (twice.code, twice.stdout) == (ExitCode.USAGE, "") and "2 statements" in twice.stderr
     assert (on_terminal.code, on_terminal.stdout) == (ExitCode.USAGE, "") and "--output-file FILE" in on_terminal.stderr
-    assert not_installed.code == ExitCode.USAGE and "campaignctl[export]" in not_installed.stderr
+    assert (created_there.code, created_there.stdout) == (ExitCode.USAGE, "") and "> FILE" in created_there.stderr
+    for ran in not_installed:
+        assert ran.code == ExitCode.USAGE and "campaignctl[export]" in ran.stderr
     assert server.requests == [] and not Path("x").exists()
 
 
