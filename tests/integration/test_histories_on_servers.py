@@ -29,7 +29,7 @@ from tests.model.reference import Model
 from tests.support.answers import Json, decoded, differences
 from tests.support.deployment import needs_servers, own_places, running, wait_until_ready
 from tests.support.program import Program
-from tests.support.thread import Client
+from tests.support.thread import Client, add_page
 
 pytestmark = needs_servers
 
@@ -163,7 +163,7 @@ class _Play:
         cursor = answer.get("next_cursor")
         while cursor is not None:
             page = decoded(api.get(path, {**params, "cursor": cursor}).content)
-            answer["rows"] += page["rows"]
+            add_page(answer, page)
             cursor = page["next_cursor"]
         return answer
 

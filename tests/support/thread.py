@@ -87,14 +87,24 @@ class Client:
                     break
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None) -> Json:
-        """The answer with the rows of all its pages. Raises ``InvalidInput`` and the like."""
+        """The answer with the rows of all its pages, and what they are compared with.
+
+        Raises ``InvalidInput`` and the like.
+        """
         answer: Json = decoded(self.api.get(path, params).content)
         cursor = answer.get("next_cursor")
         while cursor is not None:
             page = decoded(self.api.get(path, {**(params or {}), "cursor": cursor}).content)
-            answer["rows"] += page["rows"]
+            add_page(answer, page)
             cursor = page["next_cursor"]
         return answer
+
+
+def add_page(answer: Json, page: Json) -> None:
+    """Put the rows of a further page behind those of the answer."""
+    answer["rows"] += page["rows"]
+    if answer.get("comparison"):
+        answer["comparison"]["rows"] += page["comparison"]["rows"]
 
 
 def pieces(lines: Sequence[bytes], limit_bytes: int = PIECE_BYTES) -> Iterator[list[bytes]]:
