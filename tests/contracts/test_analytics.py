@@ -77,7 +77,7 @@ class TestReports(ReportsContract):
 
 
 @pytest.fixture(
-    scope="module",
+    scope="class",  # not longer: a process has one embedded engine, and the other tests open theirs
     params=[pytest.param(EmbeddedHarness, marks=pytest.mark.embedded), ServerHarness],
     ids=lambda kind: kind.kind,
 )

@@ -189,7 +189,7 @@ def asked(health: Answer, system: Answer) -> Callable[[Request], Answer]:
         (ok(WELL), ok(SYSTEM), 0, "1.2.3"),
         (ok(WELL), ok(SYSTEM | {"lag": {"lag_records": 9, "lag_seconds": 999.0}}), 1, "lag_exceeded"),
         (ok(WELL), ok(SYSTEM | {"lag": None}), 7, "cannot ask the event log"),
-        (ok(WELL), problem(401, "not_signed_in"), 1, "campaignctl login"),
+        (ok(WELL), problem(401, "not_signed_in"), 1, " login, or set CA_TOKEN"),
         (
             (503, {}, json.dumps({"status": "failing", "checks": {"schema": {"status": "failing", "latency_ms": 1.0}}})
              .encode()),

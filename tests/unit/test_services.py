@@ -136,7 +136,7 @@ def test_how_a_process_ended_is_known(script: str, said: str, monkeypatch: pytes
 
 
 def test_what_another_command_uses_stays(pretended: Pretended) -> None:
-    with program._held("used", program.fcntl.LOCK_SH):
+    with program._held(program.places.state() / "used", program.fcntl.LOCK_SH):
         assert program.main(["run", "true"]) == 0
         assert pretended.running == set(places.DEFAULT)
     assert program.main(["run", "true"]) == 0
@@ -144,7 +144,7 @@ def test_what_another_command_uses_stays(pretended: Pretended) -> None:
 
 
 def test_what_was_started_by_hand_stays(pretended: Pretended) -> None:
-    with program._held("used", program.fcntl.LOCK_SH):
+    with program._held(program.places.state() / "used", program.fcntl.LOCK_SH):
         program.main(["run", "true"])
     program.main(["up"])
     program.main(["run", "true"])
