@@ -71,11 +71,11 @@ def asked(large: Rest, monkeypatch: pytest.MonkeyPatch) -> Asked:
             asked.metadata.append(statement)
         return right_all(self, statement, **parameters)
 
-    def count_read(self: Any, statement: str, parameters: Mapping[str, object]) -> Any:
+    def count_read(self: Any, statement: str, parameters: Mapping[str, object], **how: Any) -> Any:
         # Not the look at its health, nor that for parts to clear away.
         if parameters and "system.parts" not in statement:
             asked.analytics.append((statement, parameters))
-        return right_read(self, statement, parameters)
+        return right_read(self, statement, parameters, **how)
 
     monkeypatch.setattr(SQLiteTransaction, "all", count_all)
     monkeypatch.setattr(clients, "read", count_read)
