@@ -21,6 +21,7 @@ from typer.core import TyperGroup, TyperOption
 from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import PROGRAM, Invocation, examples, global_options, invocation_of
+from campaignctl.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from typer._click import Command as ClickCommand
@@ -157,9 +158,12 @@ def _ready_for_parquet(callback: Callable[..., Any]) -> Callable[..., Any]:
 
         invocation = invocation_of(cast(typer.Context, get_current_context()))
         if invocation.format is Format.PARQUET:
-            from campaignctl.cli import parquet
+            from campaignctl.services.insight_exports import require_arrow
 
-            parquet.prepare(invocation.out(), kwargs)
+            if kwargs.get("watch"):
+                raise InvalidInput([FieldError("--watch", "cannot be combined with -o parquet")], code="usage")
+            require_arrow()
+            invocation.out().refuse_terminal(hint="add > FILE")
         return callback(*args, **kwargs)
 
     return called

@@ -108,7 +108,9 @@ class Output:
                 from campaignctl.cli.parquet import as_parquet
 
                 self._stdout.flush()
-                self._stdout.buffer.write(parquet(body) if parquet else as_parquet(table(decode(body))))
+                self._stdout.buffer.write(
+                    parquet(body) if parquet else as_parquet(*names_and_rows(table(decode(body))))
+                )
 
     def refuse_terminal(self, *, hint: str) -> None:
         """Raise ``InvalidInput`` where binary data would go to a terminal."""
@@ -156,8 +158,13 @@ class Output:
             self.note(f"note: left out at this width: {', '.join(hidden)} (-o csv shows all)")
 
 
+def names_and_rows(table: Table) -> tuple[list[str], Sequence[Sequence[Any]]]:
+    """What a file has of a table."""
+    return [column.name for column in table.columns], table.rows
+
+
 def as_csv(table: Table) -> str:
-    return csv_text([column.name for column in table.columns], table.rows)
+    return csv_text(*names_and_rows(table))
 
 
 def as_table(table: Table, width: int, *, color: bool) -> tuple[str, list[str]]:

@@ -2,32 +2,19 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from campaignctl.errors import FieldError, InvalidInput
-from campaignctl.services.insight_exports import require_arrow
-
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from campaignctl.cli.output import Output, Table
 
 _MOST_DIGITS = 76
 """Of Parquet's largest decimals, as Arrow has them."""
 
 
-def prepare(out: "Output", options: Mapping[str, Any]) -> None:
-    """Raise where no file could be written, before the command does anything."""
-    if options.get("watch"):
-        raise InvalidInput([FieldError("--watch", "cannot be combined with -o parquet")], code="usage")
-    require_arrow()
-    out.refuse_terminal(hint="add > FILE")
-
-
-def as_parquet(table: "Table") -> bytes:
-    """The rows with the columns of ``csv``, each of the narrowest type that has all of its values exactly.
+def as_parquet(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """A file of the rows, each column of the narrowest type that has all of its values exactly.
 
     Booleans, ``int64``, decimals, else text; what has members is JSON text. Text stays as it came: a file of this kind
     is neither computed by a spreadsheet nor obeyed by a terminal.
@@ -35,10 +22,9 @@ def as_parquet(table: "Table") -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
-    names = [column.name for column in table.columns]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
     file = io.BytesIO()
-    parquet.write_table(pa.table([_column(column) for column in columns], names=names), file, compression="zstd")
+    parquet.write_table(pa.table([_column(column) for column in columns], names=list(names)), file, compression="zstd")
     return file.getvalue()
 
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from campaignctl.cli.output import Column, Table
 from campaignctl.cli.parquet import as_parquet
 
 _DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=9)
@@ -18,7 +17,7 @@ _NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), _DECIMALS)
 
 
 def read(*rows: tuple[Any, ...], names: tuple[str, ...] = ("a",)) -> pa.Table:
-    return parquet.read_table(io.BytesIO(as_parquet(Table([Column(name) for name in names], rows))))
+    return parquet.read_table(io.BytesIO(as_parquet(names, rows)))
 
 
 @settings(deadline=None)  # the library is loaded in the first example
