@@ -87,10 +87,10 @@ def ask(connection: Connection, statement: str, limits: Limits) -> bytes:
             answer.set_exception(error)
 
     asking = threading.Thread(target=post, name="query", daemon=True)
-    asking.start()
     try:
+        asking.start()
         return answer.result()
-    except BaseException:  # also Ctrl-C and SIGTERM, which come to this thread
+    except BaseException:  # also Ctrl-C and SIGTERM, which come to this thread, at whatever it does: `start` waits too
         if asking.is_alive():
             _stop(connection, mark)
             asking.join(_STOP_WAIT_S)

@@ -16,7 +16,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from campaignctl.cli.invocation import Invocation
-from campaignctl.cli.query_run import Limits
+from campaignctl.cli.query_run import Limits, Reach, ask
 from campaignctl.cli.query_shell import StoreCompleter, is_whole, kept_history, run_shell
 from campaignctl.cli.query_words import Catalogue, ColumnOf
 from tests.unit.cli_support import Answer, Cli, Ran, Request, fake_api, ok, problem
@@ -117,6 +117,31 @@ def test_ctrl_c_stops_the_statement_that_runs(typed: Typed, store: Store, monkey
     assert len(store.stopped) == 1 and store.stopped[0].isalnum()
     assert "cancelled" in ran.stderr
     assert [one["sql"] for one in store.asked] == ["SELECT 2"], "the rest of that input is not run"
+
+
+def test_ctrl_c_before_the_wait_stops_the_statement_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, stopped = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def held(request: Request) -> Answer:
+        if request.path.endswith("/stop"):
+            stopped.set()
+        else:
+            asked.set()
+            stopped.wait(10)
+        return store(request)
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "query":
+            assert asked.wait(10)
+            raise KeyboardInterrupt
+
+    with fake_api(held) as server, Reach(Invocation(api=server.url), 5.0) as reach, reach.connection() as connection:
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(connection, "SELECT 1", Limits(10, 5.0))
+    assert len(store.stopped) == 1
 
 
 def test_an_error_shows_its_place_and_ends_nothing(typed: Typed, store: Store) -> None:
