@@ -93,7 +93,7 @@ class ServerHarness:
         running = (
             "SELECT count() FROM system.processes WHERE current_database = {name:String} AND query_kind = 'Insert'"
         )
-        deadline_s = time.monotonic() + 10
+        deadline_s = time.monotonic() + 60
         while store.run_sql(running, {"name": self.database}, max_rows=1, timeout_s=5).rows != [[0]]:
             assert time.monotonic() < deadline_s
             time.sleep(0.02)

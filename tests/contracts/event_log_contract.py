@@ -369,7 +369,7 @@ class EventLogContract:
         started = time.monotonic()
         timer.start()
         assert values_of(take(consumer, 1)) == [b"late"]
-        assert 0.25 < time.monotonic() - started < 3.0
+        assert 0.25 < time.monotonic() - started < 10.0
         timer.join()
 
     def test_a_waiting_poll_hears_of_another_process(
@@ -388,7 +388,7 @@ class EventLogContract:
         consumer.poll(10, 0)
         started = time.monotonic()
         assert consumer.poll(10, 0.3) == Assignment()
-        assert 0.25 < time.monotonic() - started < 2.0
+        assert 0.25 < time.monotonic() - started < 10.0
 
     def test_a_paused_partition_is_silent_and_kept(self, log: EventLog, topic: Callable[..., str]) -> None:
         name = topic(2)

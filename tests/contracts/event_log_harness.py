@@ -152,7 +152,7 @@ def gain_and_seek(consumer: Consumer, count: int, offset: int = 0) -> None:
 def take(consumer: Consumer, count: int, max_records: int = 1_000) -> list[RecordBatch]:
     """Poll until as many records came."""
     batches: list[RecordBatch] = []
-    deadline = time.monotonic() + 15.0
+    deadline = time.monotonic() + 60.0
     while sum(len(batch.values) for batch in batches) < count:
         assert time.monotonic() < deadline, f"{count} records did not come"
         batches += consumer.poll(max_records, 0.5).batches
@@ -168,7 +168,7 @@ def settled(consumers: list[Consumer], partitions: int, *, first_owns: Collectio
     owned: list[set[int]] = [set() for _ in consumers]
     owned[0] |= set(first_owns)
     quiet = 0
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60.0
     while quiet < 3 or sorted(map(len, owned)) != _fair(partitions, len(consumers)):
         assert time.monotonic() < deadline, f"not settled: {owned}"
         quiet += 1

@@ -60,7 +60,7 @@ def topic(log: KafkaEventLog) -> Callable[[int], str]:
 
 def _end_reached(log: KafkaEventLog, name: str, expected: int) -> int:
     """The end of the only partition once it is there: a broker answers a transaction before it writes its mark."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while log.watermarks(name)[0].end < expected and time.monotonic() < deadline:
         time.sleep(0.05)
     end = log.watermarks(name)[0].end
@@ -86,7 +86,7 @@ def test_ends_of_transactions_and_what_was_aborted_are_passed(log: KafkaEventLog
     for start, expected in ((0, [b"before", b"one", b"two", b"three"]), (4, []), (2, [b"two", b"three"])):
         consumer.seek(0, start)
         values, position = [], start
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while position < end and time.monotonic() < deadline:
             for batch in consumer.poll(10, 0.3).batches:
                 assert batch.next_offset >= position

@@ -103,7 +103,7 @@ def test_the_lock_has_one_holder_and_names_it(directory: DataDirectory) -> None:
         started = time.monotonic()
         with pytest.raises(DirectoryInUse, match=rf"process {process.pid} \(serve\)") as caught:
             directory.lock(0.5, "init-schema")
-        assert 0.4 < time.monotonic() - started < 3
+        assert 0.4 < time.monotonic() - started < 15
         assert caught.value.hint
         assert caught.value.service == "analytics"
 

@@ -98,13 +98,13 @@ def test_a_frozen_store_is_seen_while_its_probe_hangs(started: Callable[..., Hea
 
     def probe() -> None:
         calls.append(time.monotonic())
-        thaw.wait(5)
+        thaw.wait(60)
 
     service = started(Check("metadata", probe), deadline_s=0.05)
     eventually(lambda: "no answer" in service.report().checks["metadata"].detail)
     begin = time.monotonic()
     assert not service.report().ready
-    assert time.monotonic() - begin < 0.05
+    assert time.monotonic() - begin < 30
     assert len(calls) == 1  # one thread is stuck, not one a second
     thaw.set()
     eventually(lambda: service.report().ready)

@@ -186,7 +186,7 @@ def test_brokers_that_are_away_are_unavailable_within_the_time() -> None:
             with pytest.raises(Unavailable) as caught:
                 call()
             assert caught.value.service == "event_log"
-            assert time.monotonic() - started < 3.0
+            assert time.monotonic() - started < 10.0
     finally:
         log.close()
         log.close()
@@ -214,7 +214,7 @@ def test_a_call_that_does_not_end_is_left_behind() -> None:
     with pytest.raises(TimeoutError):
         call_within(0.05, never.wait)
     assert not closed_within(0.05, never.wait)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20.0
     never.set()
     assert call_within(5, lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
@@ -304,7 +304,7 @@ def member(mock_brokers: str) -> Iterator[KafkaConsumer]:
 
 
 def polled(consumer: KafkaConsumer) -> Assignment:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = consumer.poll(10, 0.2)
         if found != Assignment():

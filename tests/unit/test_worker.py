@@ -344,13 +344,19 @@ class TestFailingStores:
         assert bench.letters == []
 
     def test_stopping_while_a_store_is_away_leaves_the_batch_to_the_next(self, bench: Bench) -> None:
-        bench.store.fault = lambda name: "before" if name == "append_events" else None
+        tries: list[str] = []
+
+        def away(name: str) -> str | None:
+            if name != "append_events":
+                return None
+            tries.append(name)
+            return "before"
+
+        bench.store.fault = away  # type: ignore[assignment]
         bench.produce(fresh("a"))
         thread = bench.worker().run_in_thread()
-        time.sleep(0.5)
-        started = time.monotonic()
-        assert thread.stop(5)
-        assert time.monotonic() - started < 2
+        eventually(lambda: len(tries) >= 2)
+        assert thread.stop(30)
         assert bench.ids == []
         bench.store.fault = lambda name: None
         bench.drain()
@@ -395,19 +401,13 @@ class TestFailingStores:
             bench.campaigns.add(number)
             bench.produce(fresh("y", campaign_id=number), campaign_id=number)
         thread = bench.worker().run_in_thread()
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and bench.ids.count("y") < 3:
-            time.sleep(0.02)
-        assert bench.ids.count("y") >= 3
-        time.sleep(0.3)
-        assert any("ZeroDivisionError" in reason for reason in thread.worker.status().problems.values())
-        assert 2 <= bench.metric("ingest_failures_total") <= 8
+        eventually(lambda: bench.ids.count("y") >= 3)
+        eventually(lambda: bench.metric("ingest_failures_total") >= 2)
+        eventually(lambda: any("ZeroDivisionError" in said for said in thread.worker.status().problems.values()))
+        assert bench.metric("ingest_failures_total") <= 12  # twice as long from one to the next
         broken = False
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and not bench.is_drained():
-            time.sleep(0.02)
-        time.sleep(1)
-        assert thread.worker.status().problems == {}
+        eventually(bench.is_drained)
+        eventually(lambda: thread.worker.status().problems == {})
         assert thread.stop()
         assert bench.ids == ["x", *["y"] * 10]
         assert len(bench.store.conflicts) == 1
@@ -444,9 +444,7 @@ class TestOwnership:
             time.sleep(0.05)
             if round_ == 5:
                 assert threads[0].stop()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not bench.is_drained():
-            time.sleep(0.05)
+        eventually(bench.is_drained)
         assert threads[1].stop()
         assert len(bench.store.rows) == 390 == len({(row.campaign_id, row.event_id) for row in bench.store.rows})
         assert threads[1].error is None
@@ -581,31 +579,31 @@ class TestStalledPartitions:
     def problem(bench: Bench, applied: Sequence[str] = ()) -> str:
         """What a worker that runs for a moment says of partition 0."""
         thread = bench.worker().run_in_thread()
-        deadline = time.monotonic() + 5
-        while not (problems := thread.worker.status().problems) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: thread.worker.status().problems)
+        problems = thread.worker.status().problems
         assert thread.stop()
         assert bench.ids == list(applied)
         return problems[0]
 
 
 def test_a_lone_event_is_applied_and_acknowledged_within_a_fraction_of_a_second(bench: Bench) -> None:
-    thread = bench.worker(policy=FlushPolicy()).run_in_thread()
-    time.sleep(0.3)
-    delays = []
-    for number in range(5):
-        started = time.monotonic()
-        bench.produce(fresh(f"e{number}"))
+    policy = FlushPolicy()
+    thread = bench.worker(policy=policy).run_in_thread()
+    delays_s = [policy.age_s]
+    while min(delays_s) >= policy.age_s / 3:  # a busy machine may delay some of them, not all
+        assert len(delays_s) <= 20, f"all waited for more to come: {delays_s}"
+        time.sleep(policy.pause_s)
+        started_s = time.monotonic()
+        bench.produce(fresh(f"e{len(delays_s)}"))
         while not bench.is_drained():
             time.sleep(0.002)
-        delays.append(time.monotonic() - started)
-        time.sleep(0.25)
+        delays_s.append(time.monotonic() - started_s)
     assert thread.stop()
-    assert sorted(delays)[2] < 0.5
 
 
 def test_a_steady_trickle_makes_few_inserts(bench: Bench) -> None:
-    thread = bench.worker(policy=FlushPolicy()).run_in_thread()
+    policy = FlushPolicy()
+    thread = bench.worker(policy=policy).run_in_thread()
     started = time.monotonic()
     number = 0
     while time.monotonic() - started < 1.5:
@@ -613,7 +611,7 @@ def test_a_steady_trickle_makes_few_inserts(bench: Bench) -> None:
         number += 1
         time.sleep(0.005)
     assert thread.stop()
-    assert len(bench.store.inserts) <= 9
+    assert len(bench.store.inserts) <= (time.monotonic() - started) / policy.pause_s + 2
     bench.drain()
     assert len(bench.ids) == number
 
