@@ -268,10 +268,11 @@ def test_equal_requests_join_and_a_thousand_campaigns_cost_one_report(rest: Rest
 
 
 def test_a_running_fetch_can_be_cancelled(world: World) -> None:
-    reached = threading.Event()
+    reached, cancelled = threading.Event(), threading.Event()
 
     def dawdle(_window: ReportRequest, _page: int) -> None:
         reached.set()
+        cancelled.wait(60)
         time.sleep(0.7)
 
     client = world.clients[Platform.META]
@@ -282,6 +283,7 @@ def test_a_running_fetch_can_be_cancelled(world: World) -> None:
     job = world.admin.ask("POST", path, json=DAYS | {"platforms": ["meta"]}).json()
     assert reached.wait(60)
     world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel")
+    cancelled.set()
     ended = world.ended(job["job_id"])
     assert (ended["status"], ended["result"]["platforms"]["meta"]["status"]) == ("cancelled", "cancelled")
     problem(world.admin.ask("POST", f"/jobs/{job['job_id']}/cancel"), 409)

@@ -50,7 +50,7 @@ def test_a_signal_ends_it_with_its_exit_code_and_nothing_undone(
         started = time.monotonic()
         _, errors = process.communicate(timeout=60)
         assert process.returncode == code, errors
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 25
         assert stores.is_drained()
     finally:
         process.kill()

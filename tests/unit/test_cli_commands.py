@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +20,7 @@ from campaignctl.cli.completions import Shell, script
 from campaignctl.cli.exit_codes import MEANINGS, ExitCode
 from tests.golden import matches_golden
 from tests.reference import outdated
+from tests.support.waiting import eventually
 from tests.unit.cli_support import Answer, Cli, Request, fake_api, ok, problem
 from tests.unit.test_cli_output import BODY, INSIGHTS
 
@@ -733,17 +734,17 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_with_its_code_and_no_traceback(number: int, code: int) -> None:
+    ended = threading.Event()
+
     def slow(_: Request) -> Answer:
-        time.sleep(1.0)
+        ended.wait(60)
         return ok({"items": [], "next_cursor": None})
 
     with fake_api(slow) as server:
         program = start("--api", server.url, "campaigns", "list", stdout=subprocess.PIPE)
-        for _ in range(500):
-            if server.requests:
-                break
-            time.sleep(0.02)
+        eventually(lambda: server.requests)
         program.send_signal(number)
-        stdout, stderr = program.communicate(timeout=30)
+        stdout, stderr = program.communicate(timeout=60)
+        ended.set()
     assert (program.returncode, stdout) == (code, b"")
     assert b"Traceback" not in stderr
