@@ -1,6 +1,7 @@
 """What the tests of the dashboard share: an app over a fake API, its screen as text, and waiting for a text on it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,3 +44,11 @@ async def until(app: Dashboard, pilot: Any, *wanted: str) -> str:
         if all(text in shown for text in wanted):
             return shown
     pytest.fail(f"{wanted!r} never came up on:\n{text_of(app)}")
+
+
+async def until_true(pilot: Any, condition: Callable[[], object], what: str) -> None:
+    """For what the screen does not show."""
+    end_s = time.monotonic() + _PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s, f"never: {what}"
+        await pilot.pause(0.05)

@@ -17,7 +17,7 @@ from campaignctl.tui.keys import keys_everywhere, keys_of
 from campaignctl.tui.look import Look
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.widgets.frame import SCREENS
-from tests.tui.driving import dashboard, text_of, until
+from tests.tui.driving import dashboard, text_of, until, until_true
 
 pytest.importorskip("textual_plot", reason="the extra 'dashboard' is not installed")
 pytestmark = pytest.mark.anyio
@@ -146,8 +146,11 @@ async def test_what_is_typed_ahead_is_in_the_filter() -> None:
         await until(app, pilot, "LIVE", "settling")
         for key in "fq":
             app.post_message(events.Key(key, key))
-        await pilot.pause(0.1)
-        assert app.screen.query_one("#filter", Input).value == "q"
+        await until_true(
+            pilot,
+            lambda: any(field.value == "q" for field in app.screen.query("#filter").results(Input)),
+            "the filter has the second key",
+        )
 
 
 async def test_what_is_behind_a_question_goes_on() -> None:
@@ -173,8 +176,7 @@ async def test_the_palette_has_every_action_and_every_theme() -> None:
         await pilot.press("colon", *"Theme nord")
         await until(app, pilot, "Colours of the screen")
         await pilot.press("enter")
-        await pilot.pause(0.3)
-        assert app.theme == "nord"
+        await until_true(pilot, lambda: app.theme == "nord", "the theme is changed")
 
 
 @pytest.mark.parametrize("theme", [THEMES[0], "textual-light", "ansi-light"])

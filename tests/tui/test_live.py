@@ -8,7 +8,7 @@ from textual.widgets import DataTable
 from campaignctl.errors import NotSignedIn, Unavailable
 from campaignctl.tui.view import View
 from campaignctl.tui.widgets.breakdown import Breakdown
-from tests.tui.driving import SIZES, dashboard, text_of, until
+from tests.tui.driving import SIZES, dashboard, text_of, until, until_true
 from tests.tui.fake_api import FakeAnswer, FakeApi
 
 pytest.importorskip("textual_plot", reason="the extra 'dashboard' is not installed")
@@ -108,12 +108,10 @@ async def test_rows_are_filtered_by_a_text() -> None:
     async with app.run_test(size=(140, 44)) as pilot:
         await until(app, pilot, "settling")
         await pilot.press("f", *"LINK", "enter")
-        await pilot.pause(0.2)
-        table = app.screen.query_one("#breakdown")
-        assert table.row_count == 30  # type: ignore[attr-defined]
+        table = app.screen.query_one("#breakdown", DataTable)
+        await until_true(pilot, lambda: table.row_count == 30, "a quarter of the rows")
         await pilot.press("escape")
-        await pilot.pause(0.2)
-        assert table.row_count == 120  # type: ignore[attr-defined]
+        await until_true(pilot, lambda: table.row_count == 120, "all rows")
 
 
 async def test_a_frozen_api_leaves_the_numbers_and_the_keys_alive_and_says_stale() -> None:
@@ -197,11 +195,8 @@ async def test_a_changed_figure_changes_in_place_and_the_cursor_stays() -> None:
         before = text_of(app)
         await pilot.press("down", "down", "down")
         api.factor = 2.0
-        for _ in range(50):
-            await pilot.pause(0.1)
-            if text_of(app) != before and "2,1" in text_of(app):
-                break
-        assert app.screen.query_one("#breakdown").cursor_row == 3  # type: ignore[attr-defined]
+        await until_true(pilot, lambda: text_of(app) != before and "2,1" in text_of(app), "other figures")
+        assert app.screen.query_one("#breakdown", DataTable).cursor_row == 3
 
 
 async def test_pause_stops_asking() -> None:
