@@ -214,7 +214,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals, idle:
                 connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert connection.recv(15) == b"HTTP/1.1 200 OK"
             process.send_signal(number)
-            out, _ = process.communicate(timeout=15)
+            out, _ = process.communicate(timeout=60)
         assert out.strip() == f"closed {int(number)}"
         assert process.returncode == 0
     finally:

@@ -475,7 +475,7 @@ def test_the_console_cannot_write_whatever_it_is_told(harness: ServerHarness, mo
         "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
     ):
         with pytest.raises(InvalidInput):
-            store.run_sql(statement, {}, max_rows=1, timeout_s=2)
+            store.run_sql(statement, {}, max_rows=1, timeout_s=20)
     assert store.newest_offset(TOPIC, PARTITION) is None
 
 

@@ -338,11 +338,11 @@ def test_what_retention_frees_goes_back_to_the_disk(log: EmbeddedEventLog, clock
 
 
 def test_heartbeats_keep_a_busy_member(path: Path) -> None:
-    with closing(EmbeddedEventLog(path, SystemClock(), session_timeout_s=0.6, max_poll_interval_s=30)) as log:
+    with closing(EmbeddedEventLog(path, SystemClock(), session_timeout_s=2, max_poll_interval_s=30)) as log:
         log.ensure_topic(SPEC)
         busy = log.consumer("events", "g")
         assert busy.poll(1, 1).gained
-        time.sleep(1.5)
+        time.sleep(3)
         other = log.consumer("events", "g")
         assert not other.poll(1, 0.1).gained
         busy.commit(0, 0, "still mine")
