@@ -4,12 +4,17 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.services import check_required
 
 # A shell that starts the tests in the background has them ignore SIGINT, and so would every process they start; what a
 # handler stands for here is the default in a child.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What an example takes says how busy the machine is, not whether the program is right.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

@@ -598,7 +598,7 @@ class EventLogContract:
         assert gain(log.consumer(name, "g"), 1) == {0: None}  # closing the log was leaving the group
 
     def test_random_interleavings_agree_with_a_model(self, log: EventLog) -> None:
-        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=100, suppress_health_check=list(HealthCheck))
         @given(STEPS)
         def run(steps: list[tuple[str, int, int]]) -> None:
             Interleaving(log).run(steps)

@@ -245,7 +245,6 @@ class PatientInterleaving(Interleaving):
 def test_random_interleavings_agree_with_a_model(harness: KafkaHarness, log: KafkaEventLog) -> None:
     @settings(
         max_examples=6,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
         derandomize=True,

@@ -142,7 +142,7 @@ def test_generated_requests_get_documented_answers(
 
 def _generate(operation: Any, mode: GenerationMode, session: requests.Session, campaign_id: int) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=20, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+    @settings(max_examples=20, database=None, derandomize=True, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     def each(case: Any) -> None:
         if mode is GenerationMode.POSITIVE and "campaign_id" in (case.path_parameters or {}):

@@ -301,7 +301,6 @@ def test_every_interleaving_ends_as_the_reference_says(machine: type[Machine]) -
         settings=settings(
             max_examples=RUNS,
             stateful_step_count=STEPS,
-            deadline=None,
             derandomize=not is_long,
             database=None,
             phases=(Phase.generate,) if is_long else (Phase.generate, Phase.shrink),

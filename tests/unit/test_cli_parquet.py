@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -20,7 +20,6 @@ def read(*rows: tuple[Any, ...], names: tuple[str, ...] = ("a",)) -> pa.Table:
     return parquet.read_table(io.BytesIO(as_parquet(names, rows)))
 
 
-@settings(deadline=None)  # the library is loaded in the first example
 @given(
     st.one_of(*(st.lists(st.none() | one, max_size=20) for one in (st.booleans(), st.integers(), _NUMBERS, st.text())))
 )

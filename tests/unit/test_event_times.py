@@ -23,7 +23,7 @@ def agrees(texts: list[str]) -> None:
         assert expected is None or times_us[place] == expected, text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, 7).flatmap(
         lambda digits: st.tuples(

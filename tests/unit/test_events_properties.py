@@ -366,7 +366,7 @@ def check(reject: Reject) -> None:
     assert reject.campaign_id is None or reject.campaign_id > 0
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(VALUES, min_size=1, max_size=40))
 def test_decoding_agrees_with_an_independent_reading(values: list[bytes]) -> None:
     expected = [reading(value) for value in values]
@@ -374,13 +374,13 @@ def test_decoding_agrees_with_an_independent_reading(values: list[bytes]) -> Non
     assert [decoded([value])[0] for value in values] == expected  # one by one
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=10))
 def test_no_bytes_whatsoever_raise(values: list[bytes]) -> None:
     assert all(outcome is not None for outcome in decoded(values))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(TIMES, st.text(max_size=30)), max_size=40))
 def test_both_readings_of_times_agree(texts: list[str]) -> None:
     times_us, refused = parse_times(texts) if texts else (None, [])

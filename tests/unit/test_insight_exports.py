@@ -63,7 +63,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     return (json.dumps(head)[:-1] + ', "rows": [' + ", ".join(rows) + "]}").encode()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(bodies())
 def test_every_form_has_the_rows_of_the_json(body: bytes) -> None:
     answer = decode(body)

@@ -16,7 +16,7 @@ def as_arrays(rows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray,
     return np.array(keys, np.uint64), np.array(fingerprints, np.uint64), np.array(times, np.int64)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     batches=st.lists(st.lists(entries, min_size=1, max_size=30), min_size=1, max_size=12), span_ms=st.integers(1, 2_000)
 )
@@ -39,7 +39,7 @@ def test_it_says_what_a_dict_says_within_the_span(batches: list[list[tuple[int, 
                 assert found.times_ms[key] in (NEVER, time_ms)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(entries, min_size=1, max_size=60))
 def test_the_newest_of_a_key_stays_with_its_fingerprint(rows: list[tuple[int, int, int]]) -> None:
     window, model = DedupWindow(10 * DAY_MS), dict[int, tuple[int, set[int]]]()
@@ -56,7 +56,7 @@ def test_the_newest_of_a_key_stays_with_its_fingerprint(rows: list[tuple[int, in
         assert int(found.fingerprints[place]) in {fingerprint >> 32 for fingerprint in fingerprints}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(1, 1_500), min_size=1, max_size=40),
     distinct=st.sampled_from([50, 2_000, 10**6]),

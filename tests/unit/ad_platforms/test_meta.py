@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from campaignctl.adapters.ad_platforms import answers
@@ -774,7 +774,6 @@ _PLAIN_ENTRY = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     entries=st.one_of(
         st.lists(_PLAIN_ENTRY, max_size=4), st.lists(_ENTRY, max_size=3), st.lists(_ODD_ENTRY, max_size=3)
