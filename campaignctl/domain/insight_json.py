@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
+
+from campaignctl.domain.decimal_columns import columns_of, decimal_texts, ratios, whole_texts
 from campaignctl.domain.insights import (
     EarlierRow,
     Freshness,
@@ -23,6 +26,8 @@ from campaignctl.domain.periods import Bucket
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _text = json.JSONEncoder(ensure_ascii=False).encode
 _SUMS = ", ".join(f'"{name.value}": %s' for name in (*Metric, *Ratio))
+_MANY = 64
+"""Rows whose numbers are made into text together with gain."""
 _PLACES = {metric: place for place, metric in enumerate(Metric)}
 
 
@@ -87,7 +92,37 @@ def _sums_of(rows: Sequence[Sums]) -> list[str]:
     """``_sums`` of each, made column by column."""
     if not rows:
         return []
-    columns = list(zip(*(sums.in_order() for sums in rows), strict=True))
+    in_order = [sums.in_order() for sums in rows]
+    texts = _texts_of_many(in_order) if len(rows) >= _MANY else None
+    return [_SUMS % row for row in zip(*(texts or _texts_of(in_order)), strict=True)]
+
+
+def _texts_of_many(rows: Sequence[Sequence[int | None]]) -> list[list[str]] | None:
+    """As ``_texts_of``; None where a number is none of those that can be reckoned with together."""
+    columns = columns_of(rows)
+    if columns is None:
+        return None
+    parts = {ratio: [columns[_PLACES[metric]] for metric in ratio.parts] for ratio in Ratio}
+    found = [ratios(over, under, *ratio.scales) for ratio, (over, under) in parts.items()]
+    decimals = [columns[place] for metric, place in _PLACES.items() if not metric.is_count]
+    texts = iter(decimal_texts(decimals + [of_ratio[0] for of_ratio in found if of_ratio is not None]))
+    shown = [
+        whole_texts(columns[place]).tolist() if metric.is_count else next(texts) for metric, place in _PLACES.items()
+    ]
+    for ratio, of_ratio in zip(Ratio, found, strict=True):
+        if of_ratio is None:
+            over, under = parts[ratio]
+            shown.append(micros_to_decimal_texts(ratio.of_each(over.tolist(), under.tolist())))
+            continue
+        shown.append(next(texts))
+        for row in np.flatnonzero(~of_ratio[1]).tolist():
+            shown[-1][row] = "null"
+    return shown
+
+
+def _texts_of(rows: Sequence[Sequence[int | None]]) -> list[list[str]]:
+    """The metrics' columns, then the ratios'."""
+    columns = list(zip(*rows, strict=True))
     texts = [
         _counts(columns[place]) if metric.is_count else micros_to_decimal_texts(columns[place])
         for metric, place in _PLACES.items()
@@ -95,7 +130,7 @@ def _sums_of(rows: Sequence[Sums]) -> list[str]:
     for ratio in Ratio:
         over, under = (columns[_PLACES[metric]] for metric in ratio.parts)
         texts.append(micros_to_decimal_texts(ratio.of_each(over, under)))
-    return [_SUMS % row for row in zip(*texts, strict=True)]
+    return texts
 
 
 def _counts(column: Iterable[int | None]) -> list[str]:

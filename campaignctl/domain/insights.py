@@ -70,6 +70,11 @@ class Ratio(StrEnum):
         dividend_scale, divisor_scale = _SCALES[self]
         return ratio_micros(dividend * dividend_scale, divisor * divisor_scale)
 
+    @property
+    def scales(self) -> tuple[int, int]:
+        """What a dividend and a divisor are multiplied by, so that their quotient is in millionths."""
+        return _SCALES[self]
+
     def of_each(self, dividends: Iterable[int | None], divisors: Iterable[int | None]) -> list[int | None]:
         """As ``of``, of columns."""
         return ratios_micros(dividends, divisors, *_SCALES[self])

@@ -1,5 +1,6 @@
 """The cache: bytes by key, for a while. Losing it costs time, never correctness."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -30,6 +31,10 @@ class Cache(Protocol):
 
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         """Keep the bytes for up to ``ttl_s`` seconds; never raises because the cache cannot be reached."""
+        ...
+
+    def put_all(self, entries: Mapping[str, tuple[bytes, float]], /) -> None:
+        """``put`` the bytes under each key for up to its seconds; a server is visited once for all of them."""
         ...
 
     def close(self) -> None: ...

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -39,9 +39,13 @@ CACHE_TTL_S = 300.0
 _READS_BESIDE = 4
 _KEY_VERSION = "insights:v3"
 
-Read: TypeAlias = Callable[[], Mapping[str, int]]
-Begin: TypeAlias = Callable[[Read], Read]
-"""Begins to read; calling what is answered gives what was read, or raises what was raised."""
+_T = TypeVar("_T")
+
+
+class Begin(Protocol):
+    """Begins to read; calling what is answered gives what was read, or raises what was raised."""
+
+    def __call__(self, read: Callable[[], _T], /) -> Callable[[], _T]: ...
 
 
 class InsightMetadata(CampaignFactsStore, LinkStore, RateStore, Protocol):
@@ -137,30 +141,50 @@ class InsightAnswers:
         """The platforms that anything was fetched of, and the way to the freshness of each that is linked or has data.
 
         It is the same for all questions of one zone about the same data. The newest events are looked for beside what
-        is done until they are needed: that statement costs half as much as the one for the sums.
+        is done until they are needed: that statement costs half as much as the one for the sums. Where nothing is
+        claimed nothing can have been fetched, and the sums do not even wait for the cache.
         """
         asked = f"freshness {as_of_us(query)} {query.zone.key} {moment_text(query)} {self._rules}"
         key = cache_key(asked, scope.versions(0))
-        kept = self._cache.get(key)
+        if not claims:
+            return (), begin(lambda: self._freshness_of_stream(key, query, scope))
+        kept = self._kept_freshness(key)
         if kept is not None:
-            known = msgspec.json.decode(kept, type=list[Freshness])
-            return [one.platform for one in known if one.last_report_us is not None], lambda: known
-        newest = begin(lambda: self._store.newest_events(query.campaign_ids, as_of_us(query)))
+            return [one.platform for one in kept if one.last_report_us is not None], lambda: kept
+        newest = begin(lambda: self._newest(query))
         everywhere = replace(query, platforms=())
         reports = self._reports.read(claims, scope, everywhere, days_in_doubt(query.today), by_country=False)
+        reported: dict[str, list[Reported]] = {}
+        for (campaign, platform), cells in reports.cells.items():
+            last_us = reports.last_fetched_us.get((campaign, platform))
+            reported.setdefault(platform, []).append(Reported(cells, last_us))
+        fetched = {platform for _, platform in reports.last_fetched_us}
+        return fetched, lambda: self._judged(key, query, scope, newest(), reported)
 
-        def found() -> list[Freshness]:
-            newest_us = newest()
-            reported: dict[str, list[Reported]] = {}
-            for (campaign, platform), cells in reports.cells.items():
-                last_us = reports.last_fetched_us.get((campaign, platform))
-                reported.setdefault(platform, []).append(Reported(cells, last_us))
-            platforms = sorted(scope.linked_platforms | newest_us.keys())
-            fresh = freshness_of(platforms, query.today, newest_us, reported, campaigns=len(scope.facts))
-            self._cache.put(key, msgspec.json.encode(fresh), CACHE_TTL_S)
-            return fresh
+    def _freshness_of_stream(self, key: str, query: InsightQuery, scope: Scope) -> list[Freshness]:
+        kept = self._kept_freshness(key)
+        return self._judged(key, query, scope, self._newest(query), {}) if kept is None else kept
 
-        return {platform for _, platform in reports.last_fetched_us}, found
+    def _kept_freshness(self, key: str) -> list[Freshness] | None:
+        kept = self._cache.get(key)
+        return None if kept is None else msgspec.json.decode(kept, type=list[Freshness])
+
+    def _newest(self, query: InsightQuery) -> Mapping[str, int]:
+        return self._store.newest_events(query.campaign_ids, as_of_us(query))
+
+    def _judged(
+        self,
+        key: str,
+        query: InsightQuery,
+        scope: Scope,
+        newest_us: Mapping[str, int],
+        reported: Mapping[str, Sequence[Reported]],
+    ) -> list[Freshness]:
+        """What is found out anew, and kept under the key."""
+        platforms = sorted(scope.linked_platforms | newest_us.keys())
+        fresh = freshness_of(platforms, query.today, newest_us, reported, campaigns=len(scope.facts))
+        self._cache.put(key, msgspec.json.encode(fresh), CACHE_TTL_S)
+        return fresh
 
 
 class _Beside:
@@ -176,9 +200,9 @@ class _Beside:
         What no thread has begun with when it is needed is read by whoever needs it: under load nothing waits for the
         few threads there are.
         """
-        begun: list[Future[Mapping[str, int]]] = []
+        begun: list[Future[Any]] = []
 
-        def begin(read: Read) -> Read:
+        def begin(read: Callable[[], _T], /) -> Callable[[], _T]:
             future = self._threads.submit(copy_context().run, read)  # whoever notes statements is told of this one too
             begun.append(future)
             return lambda: read() if future.cancel() else future.result()
@@ -189,7 +213,7 @@ class _Beside:
             wait([future for future in begun if not future.cancel()])
 
 
-def _when_needed(read: Read) -> Read:
+def _when_needed(read: Callable[[], _T], /) -> Callable[[], _T]:
     return read
 
 

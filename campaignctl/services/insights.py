@@ -40,7 +40,7 @@ from campaignctl.services.insight_answers import (
 from campaignctl.services.insight_cursors import InsightCursors
 from campaignctl.services.insight_reports import ReportedDays, ReportReader
 from campaignctl.services.insight_scope import Scope
-from campaignctl.services.last_answers import LastAnswers, pack, unpack
+from campaignctl.services.last_answers import KEPT_S, LastAnswers, pack, unpack
 
 _REMEMBERED_QUESTIONS = 2_048
 _LONGEST_REMEMBERED = 512
@@ -217,8 +217,7 @@ class InsightService:
     def _compute(self, query: InsightQuery, scope: Scope, key: str) -> bytes:
         body = to_json(self._answers.insights(query, scope))
         entry = pack(self._clock.now(), body)
-        self._cache.put(key, entry, CACHE_TTL_S)
-        self._last.keep(_last_key(query, scope), entry)
+        self._cache.put_all({key: (entry, CACHE_TTL_S), _last_key(query, scope): (entry, KEPT_S)})
         return entry
 
     def _answer(self, entry: bytes, cache: Literal["l1", "l2", "miss", "stale"]) -> InsightAnswer:

@@ -89,9 +89,6 @@ class LastAnswers(Generic[_T]):
                 del self._scopes[asked]
         self._cache.put(_erased_key(campaign_id), b"1", KEPT_S)
 
-    def keep(self, key: str, entry: bytes) -> None:
-        self._cache.put(key, entry, KEPT_S)
-
     def find(self, key: str) -> bytes | None:
         """The entry with the warning in its body; None when the question was not answered lately."""
         entry = self._cache.get(key)

@@ -38,6 +38,19 @@ class CacheContract:
         wait(1.1)
         assert cache.at_hand("a") is None
 
+    def test_several_are_put_together(self, make: Make) -> None:
+        cache, wait = make()
+        cache.put("gone", b"0", 100)
+        cache.put_all({"short": (b"1", 1), "long": (b"2", 100), "gone": (b"3", 0)})
+        assert [cache.get(key) for key in ("short", "long", "gone")] == [b"1", b"2", None]
+        wait(1.1)
+        assert [cache.get(key) for key in ("short", "long")] == [None, b"2"]
+
+    def test_nothing_is_put_together(self, make: Make) -> None:
+        cache, _ = make()
+        cache.put_all({})
+        assert cache.get("a") is None
+
     def test_the_later_value_stands(self, make: Make) -> None:
         cache, _ = make()
         cache.put("a", b"1", 10)

@@ -1,5 +1,6 @@
 """Two caches, one behind the other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from campaignctl.adapters.cache.in_process import InProcessCache
@@ -35,6 +36,10 @@ class Shared:
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         if not self.away:
             self.values[key] = (value, self.clock.monotonic_s() + ttl_s)
+
+    def put_all(self, entries: Mapping[str, tuple[bytes, float]], /) -> None:
+        for key, (value, ttl_s) in entries.items():
+            self.put(key, value, ttl_s)
 
     def close(self) -> None:
         self.closed = True

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,10 @@ class InProcessCache:
             self._bytes += _size(key, value)
             while self._bytes > self._max_bytes:
                 self._remove(next(iter(self._entries)))
+
+    def put_all(self, entries: Mapping[str, tuple[bytes, float]], /) -> None:
+        for key, (value, ttl_s) in entries.items():
+            self.put(key, value, ttl_s)
 
     def close(self) -> None:
         with self._lock:

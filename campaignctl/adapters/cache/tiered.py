@@ -1,5 +1,6 @@
 """Two caches, one behind the other: a short one in the process, and one that processes share."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from campaignctl.ports.cache import Cache, Hit
@@ -43,8 +44,11 @@ class TieredCache:
         return self._l1.at_hand(key)
 
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
-        self._l1.put(key, value, min(ttl_s, self._l1_ttl_s))
-        self._l2.put(key, value, ttl_s)
+        self.put_all({key: (value, ttl_s)})
+
+    def put_all(self, entries: Mapping[str, tuple[bytes, float]], /) -> None:
+        self._l1.put_all({key: (value, min(ttl_s, self._l1_ttl_s)) for key, (value, ttl_s) in entries.items()})
+        self._l2.put_all(entries)
 
     def close(self) -> None:
         self._l1.close()
