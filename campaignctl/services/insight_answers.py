@@ -95,6 +95,7 @@ class InsightAnswers:
         self._cache = cache
         self._cursors = cursors
         self._rules = rules
+        self._rules_text = str(rules)
         self._beside = _Beside()
 
     def insights(self, query: InsightQuery, scope: Scope) -> Insights:
@@ -144,7 +145,7 @@ class InsightAnswers:
         is done until they are needed: that statement costs half as much as the one for the sums. Where nothing is
         claimed nothing can have been fetched, and the sums do not even wait for the cache.
         """
-        asked = f"freshness {as_of_us(query)} {query.zone.key} {moment_text(query)} {self._rules}"
+        asked = f"freshness {as_of_us(query)} {query.zone.key} {moment_text(query)} {self._rules_text}"
         key = cache_key(asked, scope.versions(0))
         if not claims:
             return (), begin(lambda: self._freshness_of_stream(key, query, scope))

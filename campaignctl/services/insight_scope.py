@@ -1,6 +1,7 @@
 """The campaigns that a question about insights is about."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from campaignctl.domain.insights import Dimension, InsightQuery
 from campaignctl.errors import InvalidInput
@@ -38,8 +39,11 @@ class Scope:
 
     def versions(self, rates_version: int) -> list[list[int]]:
         """Of everything in the stores that an answer is made from."""
-        campaigns = [[one.id, one.organization_id, one.version, one.data_version] for one in self.facts.values()]
-        return [[rates_version], *sorted(campaigns)]
+        return [[rates_version], *self._campaign_versions]
+
+    @cached_property
+    def _campaign_versions(self) -> list[list[int]]:
+        return sorted([one.id, one.organization_id, one.version, one.data_version] for one in self.facts.values())
 
     def fits_rollup(self, query: InsightQuery) -> bool:
         """Whether sums by day, in the campaigns' own zones, as they are now, are what is asked for."""

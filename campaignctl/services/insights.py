@@ -76,7 +76,8 @@ class InsightService:
         self._metadata = metadata
         self._cache = cache
         self._clock = clock
-        self._rules = rules
+        self._rules = str(rules)
+        """As keys hold them."""
         self._answers = InsightAnswers(
             store,
             ReportReader(reports, metadata, rules.lookback_days),

@@ -118,7 +118,7 @@ def test_the_time_left_is_told(cache: RedisCache) -> None:
 def test_every_key_ends_by_itself(cache: RedisCache, server: redis.Redis) -> None:
     cache.put("a", b"1", 1.5)
     (key,) = _keys(cache, server)
-    assert key.startswith(b"campaignctl:cache:1:")
+    assert key.startswith(b"campaignctl:cache:2:")
     assert 1000 < server.pttl(key) <= 1500
 
 
