@@ -34,7 +34,8 @@ _NOTHING = frozenset({"lock"})
     )
     + "\n\n\b\nEverything is as it was at the backup, also what was revoked since: sessions, API keys, members. What\n"
     "the replaced directory (or that of --erasures-from) has erased since is erased again before anything\n"
-    "answers it; sums by day lose single events as soon as a worker has run. Events sent since are missing; send them again, and those in the backup count once.\n"
+    "answers it; sums by day lose single events as soon as a worker has run. Events sent since are missing; send them\n"
+    "again, and those in the backup count once.\n"
 )
 def restore(
     context: typer.Context,
