@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.cli.loading import loading
 from campaignctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def backup(
         )
     invocation.log_beside()
     out = invocation.out()
-    from campaignctl import __version__
-    from campaignctl.adapters.clock import SystemClock
-    from campaignctl.adapters.directory_archive import bytes_to_read, write_archive
-    from campaignctl.bootstrap import open_stores
-    from campaignctl.cli.connection import own_directory
-    from campaignctl.cli.progress import progress
+    with loading():
+        from campaignctl import __version__
+        from campaignctl.adapters.clock import SystemClock
+        from campaignctl.adapters.directory_archive import bytes_to_read, write_archive
+        from campaignctl.bootstrap import open_stores
+        from campaignctl.cli.connection import own_directory
+        from campaignctl.cli.progress import progress
 
     with own_directory(settings, "backup"):
         with open_stores(settings) as opened:  # also lets SQLite put its side files in order

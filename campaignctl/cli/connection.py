@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.api_client import ApiClient
 from campaignctl.cli.invocation import Invocation
+from campaignctl.cli.loading import loading
 from campaignctl.errors import ConfigurationError, DirectoryInUse
 
 if TYPE_CHECKING:
@@ -163,9 +164,10 @@ def own_directory(settings: "Settings", purpose: str, wait_s: float = LOCK_WAIT_
 
 @contextmanager
 def _in_process(settings: "Settings", invocation: Invocation, timeout_s: float) -> Iterator[Connection]:
-    from campaignctl.bootstrap import open_app
-    from campaignctl.cli.in_process import InProcessTransport
-    from server.app import create_app
+    with loading():
+        from campaignctl.bootstrap import open_app
+        from campaignctl.cli.in_process import InProcessTransport
+        from server.app import create_app
 
     invocation.log_beside()
     token = secrets.token_urlsafe(32)

@@ -9,6 +9,7 @@ import typer
 
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import Invocation, examples, invocation_of, new_app
+from campaignctl.cli.loading import loading
 from campaignctl.errors import CampaignctlError, ConfigurationError
 from campaignctl.telemetry import one_line
 
@@ -73,13 +74,14 @@ def _of_api(invocation: Invocation) -> "list[Examined]":
 
 
 def _of_settings(invocation: Invocation, settings: "Settings", stack: ExitStack) -> "tuple[str, list[Examined]]":
-    from campaignctl.adapters.clock import SystemClock
-    from campaignctl.adapters.data_directory import DataDirectory
-    from campaignctl.api_client import ApiClient
-    from campaignctl.bootstrap import open_stores
-    from campaignctl.cli.connection import own_directory
-    from campaignctl.cli.doctor_looks import of_machine, of_server, of_stores
-    from campaignctl.services.doctor import DEADLINE_S, examine
+    with loading():
+        from campaignctl.adapters.clock import SystemClock
+        from campaignctl.adapters.data_directory import DataDirectory
+        from campaignctl.api_client import ApiClient
+        from campaignctl.bootstrap import open_stores
+        from campaignctl.cli.connection import own_directory
+        from campaignctl.cli.doctor_looks import of_machine, of_server, of_stores
+        from campaignctl.services.doctor import DEADLINE_S, examine
 
     if settings.embedded:
         if not settings.data_dir.exists():

@@ -11,6 +11,7 @@ import typer
 
 from campaignctl.cli.formats import Format
 from campaignctl.cli.invocation import examples, invocation_of, new_app
+from campaignctl.cli.loading import loading
 from campaignctl.errors import FieldError, InvalidInput, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ def init_schema(
 
 def _open(settings: "Settings", stack: ExitStack, *, change: bool) -> "App":
     """The stores, locked. What is not there yet is not made for a look at it: an empty directory stands in for it."""
-    from campaignctl.bootstrap import open_stores
-    from campaignctl.cli.connection import own_directory
+    with loading():
+        from campaignctl.bootstrap import open_stores
+        from campaignctl.cli.connection import own_directory
 
     if not change and not settings.data_dir.exists():
         empty = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaignctl-"))

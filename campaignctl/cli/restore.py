@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from campaignctl.cli.invocation import confirm, examples, invocation_of, new_app
+from campaignctl.cli.loading import loading
 from campaignctl.errors import ConfigurationError, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def _staging(target: Path) -> Path:
 
 def _opened(settings: "Settings", manifest: "Manifest") -> list[str]:
     """Open the restored stores once; answers what they lack of this program's schema, refuses those of a newer one."""
-    from campaignctl.bootstrap import open_stores
+    with loading():
+        from campaignctl.bootstrap import open_stores
 
     with open_stores(settings) as stores:
         plans = stores.schema.plan()

@@ -14,6 +14,7 @@ import typer
 from campaignctl.adapters.data_directory import DataDirectory
 from campaignctl.cli.exit_codes import ExitCode
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.loading import loading
 from campaignctl.cli.stopping import StopDeadline
 from campaignctl.errors import CampaignctlError, ConfigurationError
 
@@ -111,9 +112,10 @@ class _Serving:
 
     def run(self, started: Callable[[], None]) -> int:
         """Serve until a signal; answers the exit code. ``started`` is called once connections are taken."""
-        from campaignctl.bootstrap import open_stores
-        from campaignctl.cli.connection import own_directory
-        from server.app import serve as run_server
+        with loading():
+            from campaignctl.bootstrap import open_stores
+            from campaignctl.cli.connection import own_directory
+            from server.app import serve as run_server
 
         settings, out = self._settings, self.invocation.out()
         with ExitStack() as stack:

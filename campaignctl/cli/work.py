@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from campaignctl.cli.invocation import examples, invocation_of, new_app, prints_no_data
+from campaignctl.cli.loading import loading
 from campaignctl.cli.stopping import StopDeadline
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def work(
     settings = invocation.settings({"server.metrics_port": metrics_port})
     invocation.log_to_stderr(settings.log.level, settings.log.format)
 
-    from campaignctl.bootstrap import open_stores
-    from campaignctl.cli.connection import own_directory
-    from worker.lifecycle import run_worker
+    with loading():
+        from campaignctl.bootstrap import open_stores
+        from campaignctl.cli.connection import own_directory
+        from worker.lifecycle import run_worker
 
     out = invocation.out()
     with ExitStack() as stack:
