@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 PLATFORMS = frozenset({"meta", "google", "linkedin", "tiktok"})
 EVENT_TYPES = frozenset({"impression", "click", "conversion", "metrics", "adjustment"})
@@ -185,6 +186,7 @@ class _Object:
         self.pairs = pairs
 
 
+@lru_cache(maxsize=1_000)  # a history's records are read when it is made ready and when they are fed
 def _read_json(value: bytes) -> object:
     try:
         text = value.decode("utf-8")
@@ -199,7 +201,7 @@ def _read_json(value: bytes) -> object:
         )
     except ValueError as error:  # bad UTF-8, bad JSON, NaN and Infinity
         raise RefusedError("malformed_json") from error
-    if _has_lone_surrogate(document):
+    if "\\" in text and _has_lone_surrogate(document):  # UTF-8 has none, so only an escape can stand for one
         raise RefusedError("malformed_json")
     return document
 

@@ -289,7 +289,7 @@ class Model:
         facts = [
             (local, fact)
             for local, fact in self._facts(query, plan, start, end)
-            if not dropped & set(_bucket(query, local, start, end).days())
+            if not dropped or not dropped & set(_bucket(query, local, start, end).days())
         ]
         plan = replace(plan, data=plan.data | {(event.campaign_id, event.platform) for _, event in gaps})
         self._warn(query, plan, gaps, codes)
@@ -308,7 +308,7 @@ class Model:
             for bucket in _begun_buckets(query, start, end):
                 for group in groups:
                     cells.setdefault((bucket, group), [])
-        for bucket, group in list(cells):
+        for bucket, group in list(cells) if dropped else ():
             if dropped & set(bucket.days()):
                 del cells[bucket, group]
         if query.granularity == "total" and not query.group_by:
@@ -658,8 +658,9 @@ def _shown(sums: Sums) -> Json:
     shown: Json = {}
     for metric, value in sums.items():
         shown[metric] = value if value is None or metric in COUNTS else _decimal(value)
+    exact = {metric: _exact(sums, metric) for metric in METRICS}
     for name, (factor, dividend, divisor) in RATIOS.items():
-        over, under = _exact(sums, dividend), _exact(sums, divisor)
+        over, under = exact[dividend], exact[divisor]
         shown[name] = None if over is None or under is None or under <= 0 else _rounded(factor * over / under)
     return shown
 
@@ -709,22 +710,32 @@ def _day_bucket(query: Query, day: date, start: date, end: date) -> Bucket:
     return Bucket(first.toordinal(), first.isoformat(), last.isoformat(), partial, *inside)
 
 
-@lru_cache(maxsize=100_000)
+_hours: dict[ZoneInfo, dict[datetime, Bucket]] = defaultdict(dict)
+"""The hours that were walked, by each of their quarters."""
+
+
 def _hour_bucket(quarter: datetime, zone: ZoneInfo) -> Bucket:
     """The clock hour around a quarter of an hour, cut where the offset changes: walked in quarters, both ways.
 
     Every offset and every change of one, in any zone of the last decades, is a multiple of 15 minutes.
     """
 
+    known = _hours[zone]
+    if quarter in known:
+        return known[quarter]
     hour, begin, finish = _clock_hour(quarter, zone), quarter, quarter + QUARTER
     while _clock_hour(begin - QUARTER, zone) == hour:
         begin -= QUARTER
     while _clock_hour(finish, zone) == hour:
         finish += QUARTER
     first, next_one = begin.astimezone(zone), finish.astimezone(zone)
-    return Bucket(
+    bucket = Bucket(
         (begin - EPOCH) // QUARTER, first.isoformat(), next_one.isoformat(), False, first.date(), first.date()
     )
+    if len(known) > 100_000:
+        known.clear()
+    known.update((begin + n * QUARTER, bucket) for n in range((finish - begin) // QUARTER))
+    return bucket
 
 
 @lru_cache(maxsize=200_000)
@@ -743,7 +754,7 @@ def _buckets_of_day(query: Query, day: date, start: date, end: date) -> Abstract
 @lru_cache(maxsize=10_000)
 def _hours_of_day(day: date, zone: ZoneInfo) -> frozenset[Bucket]:
     quarters = (midnight(day, zone) + n * QUARTER for n in range(-8, 112))
-    return frozenset(_hour_bucket(at, zone) for at in quarters if at.astimezone(zone).date() == day)
+    return frozenset(_hour_bucket(at, zone) for at in quarters if _clock_hour(at, zone)[0].date() == day)
 
 
 def _begun_buckets(query: Query, start: date, end: date) -> set[Bucket]:
@@ -753,7 +764,7 @@ def _begun_buckets(query: Query, start: date, end: date) -> set[Bucket]:
         return {_day_bucket(query, day, start, end) for day in days}
     buckets = set()
     quarter = datetime(start.year, start.month, start.day, tzinfo=UTC) - DAY  # no zone is a day away from UTC
-    while quarter <= query.now and (day := quarter.astimezone(query.zone).date()) <= end:
+    while quarter <= query.now and (day := _clock_hour(quarter, query.zone)[0].date()) <= end:
         if day >= start:
             buckets.add(_hour_bucket(quarter, query.zone))
         quarter += QUARTER
