@@ -215,13 +215,11 @@ class RowTable:
             else:
                 amounts = map(foreign.converted.get, at.tolist(), repeat(0))
                 columns.append([_plus(own, amount) for own, amount in zip(values, amounts, strict=False)])
-        unknown = (self._marks[at] & UNKNOWN).tolist()
-        found = []
-        for row, is_unknown, values_of_row in zip(rows.tolist(), unknown, zip(*columns, strict=True), strict=True):
-            if row == _NO_ROW:
-                found.append(Sums())
-            else:
-                found.append(UNKNOWN_SUMS if is_unknown else Sums(*values_of_row))
+        found = list(map(Sums._make, zip(*columns, strict=True)))
+        for place in np.flatnonzero(self._marks[at] & UNKNOWN).tolist():
+            found[place] = UNKNOWN_SUMS
+        for place in np.flatnonzero(rows == _NO_ROW).tolist():
+            found[place] = Sums()
         return found
 
 

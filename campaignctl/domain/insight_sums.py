@@ -36,6 +36,9 @@ class WideSums:
         return (int(self.high[row]) << LIMB_BITS) + int(self.low[row])
 
     def all(self) -> list[int]:
+        if _are_within(self.high, 1 << (62 - LIMB_BITS)) and _are_within(self.low, 1 << 62):
+            each: list[int] = ((self.high << LIMB_BITS) + self.low).tolist()
+            return each
         return [(high << LIMB_BITS) + low for high, low in zip(self.high.tolist(), self.low.tolist(), strict=True)]
 
     def added_up(self) -> int:
@@ -53,6 +56,11 @@ class WideSums:
     def by(self, order: I64, starts: I64) -> "WideSums":
         """Added up within the groups that begin at ``starts`` of the rows brought into ``order``."""
         return WideSums(np.add.reduceat(self.high[order], starts), np.add.reduceat(self.low[order], starts))
+
+
+def _are_within(column: I64, limit: int) -> bool:
+    """Whether there are numbers, and all of them between -``limit`` and ``limit``, without these."""
+    return bool(len(column)) and -limit < int(column.min()) and int(column.max()) < limit
 
 
 @dataclass(frozen=True, slots=True)
