@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from campaignctl.adapters.event_log.partitioner import partition_for_key
-from campaignctl.adapters.process_memory import return_large_pieces
+from campaignctl.adapters.process_memory import keep_large_pieces, return_large_pieces
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
 from campaignctl.services.reaggregator import Reaggregator
@@ -42,13 +42,19 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 # What a larger batch saves a server is worth the memory: an insert costs it 10 to 35 ms of CPU beside its rows. Beside
 # an engine in the same process memory counts for more.
 _EMBEDDED_ROWS, _SERVER_ROWS = 20_000, 50_000
+# And so is what a batch leaves to the next one: memory that comes anew costs a tenth of the CPU of a worker.
+_EMBEDDED_RETURNS_MEMORY_EVERY_S, _SERVER_RETURNS_MEMORY_EVERY_S = 1.0, 10.0
 # An insert is one block, and the store cuts blocks at a million rows; a batch may be one poll larger than this.
 _LARGEST_BATCH_ROWS = 900_000
 
 
 def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
     """A worker over the app's stores. One per registry: its metrics have their names there."""
-    return_large_pieces()
+    embedded = app.settings.embedded_analytics
+    if embedded:
+        return_large_pieces()
+    else:
+        keep_large_pieces()
     events, kafka = app.settings.events, app.settings.kafka
     ingestor = Ingestor(
         app.analytics,
@@ -66,7 +72,7 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         window_days=events.dedup_window_days,
         clock=app.clock,
     )
-    flush_rows = events.flush_rows or (_EMBEDDED_ROWS if app.settings.embedded_analytics else _SERVER_ROWS)
+    flush_rows = events.flush_rows or (_EMBEDDED_ROWS if embedded else _SERVER_ROWS)
     reaggregator = Reaggregator(
         app.analytics,
         app.metadata,
@@ -97,6 +103,7 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         options=WorkerOptions(
             FlushPolicy(rows=min(flush_rows, _LARGEST_BATCH_ROWS), age_s=events.flush_age_ms / 1_000),
             breaker=BreakerPolicy(events.stop_at_bad_percent / 100, events.stop_after_records),
+            return_memory_every_s=_EMBEDDED_RETURNS_MEMORY_EVERY_S if embedded else _SERVER_RETURNS_MEMORY_EVERY_S,
         ),
         quarantine=Quarantine(app.metadata, Probe(app.limits)),
         commands=Commands(reaggregator, partition_of=partition_for_key),

@@ -44,6 +44,8 @@ class WorkerOptions:
     """When the waiting records of all partitions take so much memory, all of them land."""
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     """When a partition stops because everything is suddenly refused."""
+    return_memory_every_s: float = 1.0
+    """How often what is freed and lies between what is in use goes back to the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Worker:
             self._stopping,
             poll_records=self._options.poll_records,
             buffer_bytes=self._options.buffer_bytes,
+            return_memory_every_s=self._options.return_memory_every_s,
             housekeeping=self._housekeeping,
         )
 

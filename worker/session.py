@@ -21,7 +21,6 @@ logger = logging.getLogger("campaignctl.worker")
 _IDLE_POLL_S = 0.5
 _WAITING_POLL_S = 0.25
 _MEASURE_EVERY_S = 5.0
-_RETURN_MEMORY_EVERY_S = 1.0
 _HOUSEKEEPING_EVERY_S = 60.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 30.0
 # What only a person can put right is looked at again this often, in case one has.
@@ -53,6 +52,7 @@ class Session:
         *,
         poll_records: int,
         buffer_bytes: int,
+        return_memory_every_s: float,
         housekeeping: Callable[[], object] | None,
     ) -> None:
         self._tools = replace(tools, wait=self._wait, settle=self._settle)
@@ -61,6 +61,7 @@ class Session:
         self._stopping = stopping
         self._poll_records = poll_records
         self._buffer_bytes = buffer_bytes
+        self._return_memory_every_s = return_memory_every_s
         self._housekeeping = housekeeping
         self._owned: dict[int, OwnedPartition] = {}
         self._under_way: OwnedPartition | None = None
@@ -252,7 +253,7 @@ class Session:
         except Unavailable as error:
             logger.warning("looking after the event log failed: %s", error.message)
         if now_s >= self._next_return_s:
-            self._next_return_s = now_s + _RETURN_MEMORY_EVERY_S
+            self._next_return_s = now_s + self._return_memory_every_s
             return_freed_pages()
         self._look_for_drift()
 

@@ -70,7 +70,7 @@ class World:
         self._thread: Thread = self._stack.enter_context(opened)
         # A worker without records comes round at once, and one whose process has ended says goodbye to nobody.
         self._stack.enter_context(patch.object(session, "_IDLE_POLL_S", 0.002))
-        self._stack.enter_context(patch.object(session, "_RETURN_MEMORY_EVERY_S", 1e9))
+        self._stack.enter_context(patch.object(session, "return_freed_pages", lambda: None))
         self._stack.enter_context(patch.object(JobContext, "pause", self._pause_of_a_job()))
         self._app = self._thread.app
         self._kafka = self._app.settings.kafka

@@ -246,6 +246,18 @@ def test_the_128th_level_is_the_last(opening: str, closing: str) -> None:
     assert refused(b"[" * 129 + b"]" * 129) == ("malformed_json", "")
 
 
+@pytest.mark.parametrize("other", [b"1", b"", b'"e"'])
+def test_a_record_is_too_deep_also_where_as_many_others_have_no_brace(other: bytes) -> None:
+    """So that there are as many braces as records; each is read as it is alone."""
+    deep = record('"x":' + '{"a":' * 127 + "{}" + "}" * 127)
+    values = [NEIGHBOUR] * 20 + [deep] + [other] * (deep.count(b"{") - 1) + [NEIGHBOUR] * 20
+    assert b"".join(values).count(b"{") == len(values) <= CHUNK_RECORDS
+    columns, rejects = decode_events(values, [NOW_MS] * len(values), LIMITS)
+    assert len(columns) == 40
+    alone = [refused(value) for value in values[20:-20]]
+    assert [(reject.reason.value, reject.field) for reject in rejects] == alone
+
+
 def test_a_million_brackets_neither_crash_nor_take_long() -> None:
     large = EventLimits(max_record_bytes=2_000_000)
     for value in (b"[" * 10**6, record()[:-1] + b',"x":' + b"[" * 10**6, b'{"x":"' + b'\\"[' * 300_000):

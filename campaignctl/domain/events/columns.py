@@ -120,6 +120,7 @@ _PLAIN: Final = rf'(?:{_MONEY}|"{_MONEY}"|null|"")'
 _plain_amount = re.compile(_PLAIN.encode()).fullmatch
 _OF_AMOUNTS: Final = b'0123456789.-,"'
 _COMMA: Final = ord(",")
+_BRACE: Final = ord("{")
 _SHORT: Final = 16
 _LARGE: Final = 1e9
 """What has more digits before the point is left to the exact reading."""
@@ -157,8 +158,10 @@ def read_columns(
 
 def _marked_by_form(values: Sequence[bytes], limits: EventLimits) -> set[int]:
     """What a parser may let through; looked at only where there is any of what such records need to have."""
-    longest = limits.max_record_bytes
-    plain = _is_plain(b"".join(values))
+    longest, text = limits.max_record_bytes, b"".join(values)
+    plain = _is_plain(text)
+    if plain and _are_flat(text, values, longest):
+        return set()
     marked = set()
     for position, value in enumerate(values):
         if value.find(b"{", 1) > 0 or len(value) > longest or not (plain or _is_plain(value)):
@@ -167,6 +170,16 @@ def _marked_by_form(values: Sequence[bytes], limits: EventLimits) -> set[int]:
             except RuleError:
                 marked.add(position)
     return marked
+
+
+def _are_flat(text: bytes, values: Sequence[bytes], longest: int) -> bool:
+    """Whether each value, ``text`` being all of them joined, begins with a brace, has no other, and is not too long."""
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    if lengths.min() < 1 or lengths.max() > longest:
+        return False
+    braces = np.frombuffer(text, np.uint8) == _BRACE
+    starts = np.cumsum(lengths) - lengths
+    return np.count_nonzero(braces) == len(values) and bool(braces[starts].all())
 
 
 def _is_plain(text: bytes) -> bool:
