@@ -1,5 +1,6 @@
 """``campaignctl insights``: the API's question as flags, its answer as a table or as it is."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,12 +193,14 @@ def _refuse_to_watch(out: "Output", options: dict[str, Any]) -> None:
 def _watch(
     connection: "Connection", path: str, params: dict[str, str | list[str]], out: "Output", plotted: str | None
 ) -> None:
+    from campaignctl.cli.closed_pipe import ends_with_its_reader
     from campaignctl.cli.insights_watch import answers
 
-    for body in answers(connection, path, params):
-        if out.format is Format.TABLE:
-            out.clear()
-        _print(out, body, plotted)
+    with ends_with_its_reader(sys.stdout):
+        for body in answers(connection, path, params):
+            if out.format is Format.TABLE:
+                out.clear()
+            _print(out, body, plotted)
 
 
 def _print(out: "Output", body: bytes, plotted: str | None) -> None:
