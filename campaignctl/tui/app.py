@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rich.segment import Segment
 from textual import events, work
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.dom import DOMNode
@@ -117,11 +117,13 @@ class Dashboard(App[None]):
                 self.set_timer(_A_SCREEN_EVERY_S / 2, partial(self._draw_ahead, self._screen_stacks[name][0]))
                 self.set_timer(_A_SCREEN_EVERY_S, self._make_a_screen)
                 return
-        if self.is_running and not self._help.is_running:
+        if not self.is_running:
+            return
+        if not self._help.is_running:  # nobody has asked for it yet
             self._is_styled(self._help)
             self._get_screen(_HELP)
             self.set_timer(_A_SCREEN_EVERY_S / 2, partial(self._draw_ahead, self._help))
-            self.set_timer(_A_SCREEN_EVERY_S, self._when_all_is_made)
+        self.set_timer(_A_SCREEN_EVERY_S, self._when_all_is_made)
 
     def _draw_ahead(self, screen: Screen[Any]) -> None:
         """Its widgets remember the lines that they draw, so most of what its key shows first is drawn already."""
@@ -174,7 +176,10 @@ class Dashboard(App[None]):
 
     def on_key(self, event: events.Key) -> None:
         """One that nobody has used, before the bindings are asked: typed ahead, for a field that had no focus yet."""
-        field = self.focused
+        try:
+            field = self.focused
+        except ScreenStackError:
+            return  # typed while the dashboard is being left: its screens are gone
         if isinstance(field, Input) and event.is_printable:
             event.prevent_default()
             field.post_message(events.Key(event.key, event.character))

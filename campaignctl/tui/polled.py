@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
 from campaignctl.errors import CampaignctlError, Forbidden
@@ -20,6 +19,7 @@ from campaignctl.tui.dialogs.confirm import Confirm
 from campaignctl.tui.link import Link, back_off_s, trouble_of
 from campaignctl.tui.look import Look
 from campaignctl.tui.session import Session
+from campaignctl.tui.widgets.fading import FadingScreen
 from campaignctl.tui.widgets.frame import CommandLine, Keys, Tabs, Where
 from campaignctl.tui.widgets.keyed_table import KeyedTable
 from campaignctl.tui.widgets.status import ConnectionLine, Trouble
@@ -31,7 +31,7 @@ _SHORT_ROWS = 34
 _BLINK_S = 0.4
 
 
-class PolledScreen(Screen[None], Generic[Question, Reading]):
+class PolledScreen(FadingScreen, Generic[Question, Reading]):
     """A screen over one question to the API.
 
     ``question`` says what is asked now, ``read`` answers it (blocking, in a thread, raises the product's errors),
@@ -216,7 +216,7 @@ class PolledScreen(Screen[None], Generic[Question, Reading]):
         behind = self._is_behind()
         # On no more than what looks different then: whatever is below a widget whose class changes is drawn anew.
         self._state.set_class(self._link.failures > 0, "failing")
-        self._body.set_class(behind, "behind")
+        self.fade(self._body, faded=behind)
         look = self.look
         self._connection.show(self._link, self.session, self.interval_s, look, behind=behind)
         self._where.show(self.session, look)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from campaignctl.api_client import ApiClient
@@ -29,6 +29,8 @@ from tests.support.terminal import Terminal
 _STATE = re.compile(r" (LIVE|STALE \d+ s|OFFLINE retry in \d+ s|REFUSED|SIGNED OUT|PAUSED|CONNECTING) ")
 _AWAY = ("STALE", "OFFLINE")
 _PATIENCE_S = 120.0
+_DAYS = 60
+"""The range that the dashboard begins with, and the one before that it is compared with."""
 _METRICS = ("Spend", "Revenue", "Impressions", "Clicks", "Conversions")
 _SCREENS = {
     "2": "campaigns show",
@@ -204,7 +206,8 @@ class Watcher:
 
     def metric(self) -> None:
         self._metric = (self._metric + 1) % len(_METRICS)
-        self.key("m", f"{_METRICS[self._metric]} by day")
+        # The plot itself, which is drawn after its title and the words beside that.
+        self.key("m", rf"{_METRICS[self._metric]} by day[\s\S]*[\u2801-\u28ff]")
 
     def help(self) -> None:
         self.key("?", "On this screen")
@@ -252,6 +255,8 @@ def endure(
         with sender:
             campaign = sender.post("/api/v1/campaigns", {"name": "Endurance", "currency": "USD"}).json()["id"]
             _send(sender, campaign, 400)
+            for days_ago in range(1, _DAYS):  # a plot of one day would have no line
+                _send(sender, campaign, 20, days_ago=days_ago)
             environment = program.environment() | {"CA_TOKEN": _token_of(sender)} if servers else program.environment()
             environment.pop("NO_COLOR")
             place = ["--api", api.url] if servers else []
@@ -259,7 +264,7 @@ def endure(
             command = [*program.command, *place, "dashboard", *options]
             with Terminal(command, environment, home) as terminal:
                 watcher = Watcher(terminal, figures, tells=tells)
-                terminal.wait_for("Spend by day   ━", 0, _PATIENCE_S)
+                terminal.wait_for("Spend by day   ━[\\s\\S]*[\u2801-\u28ff]", 0, _PATIENCE_S)
                 watcher.until("LIVE", keys=False)
                 end_s = time.monotonic() + minutes * 60
                 while time.monotonic() < end_s or len(figures.resident_bytes) < rounds:
@@ -308,11 +313,12 @@ def _token_of(client: ApiClient) -> str:
     return str(key.json()["key"])
 
 
-def _send(sender: ApiClient, campaign: int, count: int) -> None:
-    now = datetime.now(UTC)
+def _send(sender: ApiClient, campaign: int, count: int, *, days_ago: int = 0) -> None:
+    at = datetime.now(UTC) - timedelta(days=days_ago)
     lines = [
         {"event_id": f"{time.time_ns()}-{n}", "campaign_id": campaign, "platform": ("meta", "google")[n % 2],
-         "event_time": now.isoformat(), "impressions": 100 + n, "clicks": n % 7, "spend": "1.25", "revenue": n}
+         "event_time": at.isoformat(), "impressions": 100 + n + days_ago, "clicks": (n + days_ago) % 7, "spend": f"1.{days_ago:02}", "revenue": n + days_ago,
+         "conversions": (n + days_ago) % 3}
         for n in range(count)
     ]  # fmt: skip
     sender.send_events("\n".join(map(json.dumps, lines)).encode())

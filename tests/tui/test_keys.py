@@ -46,7 +46,7 @@ async def test_every_key_of_every_screen_does_something_that_the_next_key_surviv
 
 
 async def test_every_screen_is_drawn_while_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dimmed: the toolkit's ``opacity`` ends the program at a piece of a line that has no style, as plots have."""
+    """Fainter: the toolkit's ``opacity`` ends the program at a piece of a line that has no style, as plots have."""
     monkeypatch.setattr(PolledScreen, "_is_behind", lambda _self: True)
     app = dashboard()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -54,7 +54,7 @@ async def test_every_screen_is_drawn_while_it_is_behind(monkeypatch: pytest.Monk
         for number, _ in enumerate(SCREENS, 1):
             await pilot.press(str(number))
             await until(app, pilot, "ada@")
-            assert app.screen.query_one("#body").has_class("behind")
+            assert isinstance(app.screen, PolledScreen) and app.screen.is_faded
             app.refresh(layout=True)
             await pilot.pause()
             assert app.export_screenshot()
@@ -151,6 +151,14 @@ async def test_what_is_typed_ahead_is_in_the_filter() -> None:
             lambda: any(field.value == "q" for field in app.screen.query("#filter").results(Input)),
             "the filter has the second key",
         )
+
+
+async def test_a_key_that_comes_while_the_dashboard_is_left_ends_nothing_else() -> None:
+    app = dashboard()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "LIVE")
+    assert not app.screen_stack
+    app.on_key(events.Key("x", "x"))
 
 
 async def test_what_is_behind_a_question_goes_on() -> None:

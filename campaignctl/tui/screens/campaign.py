@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher
 
 from campaignctl.telemetry import one_line
 from campaignctl.tui.campaigns import PATH, read_campaigns
@@ -63,7 +63,7 @@ class CampaignScreen(PolledScreen[CampaignQuestion, CampaignReading]):
                 with Horizontal(id="facts"):
                     yield Line(id="settings", classes="panel")
                     yield Line(id="pacing", classes="panel")
-                yield Static(heading("Freshness", "by platform"), classes="table-title")
+                yield Line(heading("Freshness", "by platform"), classes="table-title")
                 yield KeyedTable(id="freshness")
                 yield Line(id="links-title", classes="table-title")
                 yield KeyedTable(id="links")

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import DataTable
 
 from campaignctl.domain.jobs import JobKind, JobStatus
@@ -20,6 +19,7 @@ from campaignctl.tui.look import Look, plain, right
 from campaignctl.tui.pages import Pages
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
+from campaignctl.tui.widgets.fading import FadingScroll
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
 from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, bar, lasting, moment
@@ -68,7 +68,7 @@ class JobsScreen(PolledScreen[JobsQuestion, Mapping[str, Any]]):
     def body(self) -> ComposeResult:
         yield Line(id="jobs-line", classes="view-line")
         yield KeyedTable(id="jobs")
-        with VerticalScroll(id="job-about", can_focus=False):
+        with FadingScroll(id="job-about", can_focus=False):
             yield Line(id="job")
 
     def question(self) -> JobsQuestion:

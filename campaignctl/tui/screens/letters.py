@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 
 from campaignctl.domain.events import RejectReason
 from campaignctl.telemetry import one_line
@@ -19,6 +18,7 @@ from campaignctl.tui.look import Look, plain, right
 from campaignctl.tui.pages import Pages
 from campaignctl.tui.polled import PolledScreen
 from campaignctl.tui.session import Session
+from campaignctl.tui.widgets.fading import FadingScroll
 from campaignctl.tui.widgets.keyed_table import Col, KeyedTable
 from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import NOT_GIVEN, moment
@@ -64,7 +64,7 @@ class LettersScreen(PolledScreen[LettersQuestion, Mapping[str, Any]]):
     def body(self) -> ComposeResult:
         yield Line(id="letters-line", classes="view-line")
         yield KeyedTable(id="letters")
-        with VerticalScroll(id="letter-about", can_focus=False):
+        with FadingScroll(id="letter-about", can_focus=False):
             yield Line(id="letter")
 
     def question(self) -> LettersQuestion:

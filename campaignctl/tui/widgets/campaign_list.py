@@ -6,9 +6,10 @@ from textual.widgets.option_list import Option
 
 from campaignctl.tui.campaigns import Campaigns
 from campaignctl.tui.look import Look
+from campaignctl.tui.widgets.fading import Fading
 
 
-class CampaignList(OptionList):
+class CampaignList(OptionList, Fading):
     """The highlight follows the cursor; rebuilt only when the campaigns themselves changed."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's own word

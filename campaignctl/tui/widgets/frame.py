@@ -36,6 +36,8 @@ class Tabs(Static):
 class Where(Line):
     """The installation and who looks, at the right; a place that is called production warns."""
 
+    FADES = False
+
     def show(self, session: Session, look: Look) -> None:
         text = Text(no_wrap=True, overflow="ellipsis", justify="right")
         text.append(one_line(session.where), f"bold reverse {look.warn}" if session.is_production else "bold")
@@ -122,6 +124,8 @@ class Keys(Widget):
 
 class CommandLine(Line):
     """``$ campaignctl ...``: what prints the same in a terminal."""
+
+    FADES = False
 
     def show(self, command: str) -> None:
         self.put(Text(f"$ {one_line(command)}", style="italic dim", no_wrap=True, overflow="ellipsis"))

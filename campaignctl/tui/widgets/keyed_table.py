@@ -11,6 +11,8 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
+from campaignctl.tui.widgets.fading import Fading
+
 _CELLS_KEPT = 3_000
 """More than the largest windows show."""
 _Lines = list[list[Segment]]
@@ -25,7 +27,7 @@ class Col:
     """Columns of the screen; None: as wide as its widest cell."""
 
 
-class KeyedTable(DataTable[Text]):
+class KeyedTable(DataTable[Text], Fading):
     """``show`` repaints it; of a row whose key is still there only the changed cells are touched.
 
     Enter is the screen's: the table's own tells the screen by a message, and the next key would be there before it.
@@ -42,6 +44,15 @@ class KeyedTable(DataTable[Text]):
         """What a cell looks like, by its place: as long as the cell there is the same one."""
 
     def show(self, columns: Sequence[Col], rows: Mapping[str, Sequence[Text]]) -> None:
+        drawn = self._update_count
+        self._show(columns, rows)
+        if self._update_count != drawn:
+            # What the framework remembers of lines goes by this count: it would keep a thousand that nobody asks for.
+            self._line_cache.clear()
+            self._row_render_cache.clear()
+            self._cell_render_cache.clear()
+
+    def _show(self, columns: Sequence[Col], rows: Mapping[str, Sequence[Text]]) -> None:
         self.show_header = bool(rows)  # a line of titles over nothing says less than the words that stand above it
         needle = self.needle.casefold()
         if needle:

@@ -3,8 +3,10 @@
 from rich.text import Text
 from textual.widgets import Static
 
+from campaignctl.tui.widgets.fading import Fading
 
-class Line(Static):
+
+class Line(Static, Fading):
     """A ``Static`` whose size is its style's and not its text's.
 
     A new text in a ``Static`` has the whole screen laid out again. Most texts here stand in lines and panels of a

@@ -27,6 +27,8 @@ class ConnectionLine(Line):
     ``behind``: the reading on the screen is none of what was asked last.
     """
 
+    FADES = False
+
     def show(self, link: Link, session: Session, interval_s: float, look: Look, *, behind: bool = False) -> None:
         now_s = session.monotonic_s()
         state = link.state(now_s, interval_s)
@@ -52,6 +54,8 @@ class ConnectionLine(Line):
 
 class Trouble(Line):
     """Where there is no reading yet to keep on the screen: why there is none, and what to do."""
+
+    FADES = False
 
     def show(self, link: Link, look: Look, *, nothing_read: bool) -> None:
         self.display = nothing_read and link.failures > 0

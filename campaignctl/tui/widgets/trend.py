@@ -1,18 +1,22 @@
 """The plot: one metric over the range, the time before behind it; what is not over yet is dimmer."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from math import ceil, floor
 from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Grid, Vertical
 from textual.reactive import reactive
+from textual_hires_canvas import Canvas
 from textual_plot import AxisFormatter, HiResMode, PlotWidget
+from textual_plot.plot_widget import Legend
 
 from campaignctl.tui.look import Look
 from campaignctl.tui.view import View
+from campaignctl.tui.widgets.fading import Fading
 from campaignctl.tui.widgets.line import Line
 from campaignctl.tui.widgets.numbers import round_step, short
 
@@ -43,11 +47,27 @@ class _Amounts(AxisFormatter):
         return [f"{short(tick, places):>7}" for tick in ticks]
 
 
+class _Canvas(Canvas, Fading):
+    """The line itself, and the figures beside and below it."""
+
+
 class _Plot(PlotWidget):
     """With the margins that are used: the title stands above it, and there is one line of days below."""
 
     margin_top = reactive(0)
     margin_bottom = reactive(1)
+
+    def compose(self) -> ComposeResult:
+        with Grid():
+            for name in ("margin-top", "margin-left", "plot", "margin-bottom"):
+                yield _Canvas(1, 1, id=name)
+        yield Legend(id="legend")
+
+    def _render_plot(self) -> None:
+        with ExitStack() as drawing:  # else the screen is asked for with each dot, which takes longer than the dots
+            for canvas in self.query(_Canvas):
+                drawing.enter_context(canvas.batch_refresh())
+            super()._render_plot()
 
 
 class Trend(Vertical):
