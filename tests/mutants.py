@@ -63,6 +63,13 @@ BUGS = {
         "near = np.zeros(len(keys), dtype=np.bool_)",
         "tests/unit/test_ingestion.py::TestCopies::test_the_first_counts_and_a_copy_that_says_the_same_is_only_counted",
     ),
+    "places_not_confirmed_are_new": Bug(
+        "An event that is not where the memory of places says is taken for new.",
+        "campaignctl/services/late_copies.py",
+        "[key for key in keys if key not in confirmed]",
+        "[key for key, place in zip(keys, places, strict=True) if place is None]",
+        "tests/unit/test_late_copies.py::TestWhatItCannotDo::test_loss_and_lies_change_no_verdict[0]",
+    ),
     "no_tenant_filter": Bug(
         "Insights answer another organization's campaign.",
         "campaignctl/services/insights.py",

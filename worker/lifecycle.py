@@ -26,6 +26,7 @@ from worker.drift import DriftCheck
 from worker.job_handlers import job_handlers
 from worker.jobs import JobMetrics, JobRunner
 from worker.metrics import WorkerMetrics
+from worker.place_figures import PlaceFigures
 from worker.platform_figures import PlatformFigures
 from worker.probe import Probe
 from worker.quarantine import Quarantine
@@ -63,7 +64,10 @@ def build_worker(app: "App", registry: CollectorRegistry = REGISTRY) -> Worker:
         limits=app.limits,
         window_days=events.dedup_window_days,
         clock=app.clock,
+        places=app.places,
     )
+    if app.places is not None:
+        registry.register(PlaceFigures(ingestor.place_counts, app.places))
     landing = Landing(
         app.analytics,
         app.event_log,

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from campaignctl.ports.clock import Clock, ServerClock
     from campaignctl.ports.event_log import EventLog
     from campaignctl.ports.metadata import MetadataStore
+    from campaignctl.ports.places import PlaceMemory
 
 
 _DAY_MS = 86_400_000
@@ -70,6 +71,8 @@ class App:
     analytics: "ClickHouseAnalytics"
     metadata: "MetadataStore"
     cache: "Cache"
+    places: "PlaceMemory | None"
+    """Where late events have landed; None where it is not configured to be remembered."""
     server_clocks: "Mapping[str, ServerClock]"
     """Of the stores that are servers, by name."""
     housekeeping: Callable[[], object] | None

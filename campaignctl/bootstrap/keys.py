@@ -45,3 +45,8 @@ def _kept_secret(settings: "Settings", key: str, configured: str) -> str:
 def installation_of(settings: "Settings") -> str:
     """Tells installations apart that share a Redis: each counts its campaigns up from 1. Those of one share a key."""
     return hashlib.blake2b(jwt_key_of(settings).encode(), digest_size=8, person=b"cache").hexdigest()
+
+
+def places_key_of(settings: "Settings") -> bytes:
+    """Hides events' ids in a Redis that remembers where they have landed; all workers of an installation share it."""
+    return hashlib.blake2b(jwt_key_of(settings).encode(), digest_size=32, person=b"places").digest()

@@ -101,6 +101,7 @@ def build_app(
         analytics=analytics,
         metadata=metadata,
         cache=cache,
+        places=stores.places,
         server_clocks=stores.server_clocks,
         housekeeping=stores.housekeeping,
         limits=limits,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from campaignctl.adapters.cache.in_process import InProcessCache
-from campaignctl.bootstrap.keys import installation_of
+from campaignctl.bootstrap.keys import installation_of, places_key_of
 from campaignctl.errors import ConfigurationError
 from campaignctl.services.health import Check
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from campaignctl.adapters.analytics.clickhouse import ClickHouseAnalytics
+    from campaignctl.adapters.cache.redis import RedisCache
     from campaignctl.config import Settings
     from campaignctl.ports.cache import Cache
     from campaignctl.ports.clock import Clock, ServerClock
     from campaignctl.ports.event_log import EventLog
     from campaignctl.ports.metadata import MetadataStore
+    from campaignctl.ports.places import PlaceMemory
     from campaignctl.ports.schema import MigrationTarget
 
 
@@ -42,6 +44,8 @@ class Stores:
     """What the worker does for the stores now and then; None where servers look after themselves."""
     cache_check: Check | None
     """How the shared cache is; None without one."""
+    places: "PlaceMemory | None"
+    """Where late events have landed; None where it is not configured to be remembered."""
 
 
 @contextmanager
@@ -56,6 +60,9 @@ def opened(settings: "Settings", clock: "Clock", *, is_serving: bool) -> "Iterat
         stack.callback(analytics.close)
         cache, cache_check = _open_cache(settings)
         stack.callback(cache.close)
+        places = _open_places(settings)
+        if places is not None:
+            stack.callback(places.close)
         clocks = {"PostgreSQL": metadata_clock, "ClickHouse": None if settings.embedded_analytics else analytics}
         yield Stores(
             event_log,
@@ -66,6 +73,7 @@ def opened(settings: "Settings", clock: "Clock", *, is_serving: bool) -> "Iterat
             server_clocks={name: server for name, server in clocks.items() if server is not None},
             housekeeping=housekeeping,
             cache_check=cache_check,
+            places=places,
         )
 
 
@@ -156,12 +164,33 @@ def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
     in_process = InProcessCache(_CACHE_BYTES)
     if settings.embedded_cache:
         return in_process, None
-    with _extra("servers", "redis.addr"):
-        from campaignctl.adapters.cache.redis import RedisCache
     from campaignctl.adapters.cache.tiered import TieredCache
 
+    shared = _redis(settings)
+    return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
+
+
+def _open_places(settings: "Settings") -> "PlaceMemory | None":
+    """A memory on connections of its own: what is slow for thousands of keys says nothing about the cache."""
+    if not settings.events.redis_dedup:
+        return None
+    if settings.embedded_cache:
+        raise ConfigurationError(
+            "events.redis_dedup is true, and redis.addr is not set",
+            hint="name a Redis server in redis.addr, or leave events.redis_dedup false",
+        )
+    shared = _redis(settings)
+    from campaignctl.adapters.cache.places import RedisPlaces
+
+    return RedisPlaces(shared, places_key_of(settings))
+
+
+def _redis(settings: "Settings") -> "RedisCache":
+    with _extra("servers", "redis.addr"):
+        from campaignctl.adapters.cache.redis import RedisCache
+
     redis = settings.redis
-    shared = RedisCache(
+    return RedisCache(
         redis.addr,
         username=redis.username,
         password=redis.password.get_secret_value(),
@@ -170,7 +199,6 @@ def _open_cache(settings: "Settings") -> "tuple[Cache, Check | None]":
         tls_ca_file=_trusted("redis.ssl_ca_file", redis.ssl_ca_file),
         prefix=f"{installation_of(settings)}:",
     )
-    return TieredCache(in_process, shared), Check("cache", shared.ping, needed=False)
 
 
 @contextmanager

@@ -82,6 +82,9 @@ def validate(
 
     out = invocation.out()
     out.note(f"{file} is valid")
+    if settings.events.redis_dedup and settings.embedded_cache:
+        said = "events.redis_dedup is true, and redis.addr is not set: what opens the stores refuses"
+        out.warn("dedup_without_redis", said)
     for key in missing_secrets(settings):
         where = f"neither in the file nor in {variable_of(key)}, and postgres.host names a server"
         out.warn("secret_not_set", f"{key} is {where}: what opens the stores refuses without it")

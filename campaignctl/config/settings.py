@@ -237,6 +237,11 @@ class EventsSettings(_Section):
         default=24, ge=0, le=8_784, description="Hours in which all sums are compared with the raw records; 0: never."
     )
 
+    redis_dedup: bool = Field(
+        default=False,
+        description="Remember in Redis where late events landed, so that sending many again costs the store less.",
+    )
+
     @model_validator(mode="after")
     def _window_within_retention(self) -> "EventsSettings":
         if self.dedup_window_days > self.retention_days:

@@ -141,6 +141,10 @@ class EventStore(RollupStore, Protocol):
         """Which of (campaign_id, event_id) have landed outside ``excluding``, whatever their instant."""
         ...
 
+    def landed_events(self, offsets: OffsetRange, /) -> SeenEvents:
+        """The rows of a range of at most 100,000 offsets."""
+        ...
+
     def landed_offsets(self, offsets: OffsetRange, /) -> Sequence[int]:
         """The offsets of the range that have rows, ascending."""
         ...

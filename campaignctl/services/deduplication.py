@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from campaignctl.domain.dedup_window import I64, NEVER, U64, DedupWindow, event_keys, short_fingerprints
-from campaignctl.ports.analytics import EventStore, OffsetRange, SeenEvents
+from campaignctl.ports.analytics import EventRows, EventStore, OffsetRange, SeenEvents
+from campaignctl.ports.places import PlaceMemory
+from campaignctl.services.late_copies import LateCopies
 
 Flags = NDArray[np.bool_]
 EventKey = tuple[int, str]
@@ -63,10 +65,16 @@ class _Original:
 
 
 class Deduplicator:
-    """``max_future_s``: how far ahead of its log time an event may lie at most."""
+    """``max_future_s``: how far ahead of its log time an event may lie at most.
 
-    def __init__(self, store: EventStore, *, window_days: int, max_future_s: int) -> None:
+    ``places``: a memory of where late events have landed, which makes it cheaper to find them, and decides nothing.
+    """
+
+    def __init__(
+        self, store: EventStore, *, window_days: int, max_future_s: int, places: PlaceMemory | None = None
+    ) -> None:
         self.window_ms = window_days * _DAY_MS
+        self.late_copies = LateCopies(store, places)
         self._store = store
         self._max_future_ms = max_future_s * 1_000
 
@@ -81,7 +89,7 @@ class Deduplicator:
         near = (seen.times_ms != NEVER) & (events.times_ms - seen.times_ms <= self.window_ms)
         same = near & (seen.fingerprints == short_fingerprints(events.fingerprints))
         disputed = near & ~same
-        late = self._possible_copies(events, self._may_have_counted_before_the_window(events) & ~near, window)
+        late = self._possible_copies(events, self._are_late(events.event_time_us, events.times_ms) & ~near, window)
         originals = self._landed(events, late, disputed, batch)
 
         counted = ~near
@@ -93,9 +101,19 @@ class Deduplicator:
         counted[unclear] = counts
         return Verdicts(keys, counted, conflicts)
 
-    def _may_have_counted_before_the_window(self, events: Candidates) -> Flags:
-        """No event counts long before its own time, so a younger one cannot have counted that early."""
-        return events.event_time_us < (events.times_ms - self.window_ms + self._max_future_ms) * 1_000
+    def remember(self, rows: EventRows) -> None:
+        """Note where late events have landed; only of rows whose insert is acknowledged."""
+        if not self.late_copies.remembers or not len(rows):
+            return
+        times_us = np.asarray(rows.event_time_us, dtype=np.int64)
+        late = self._are_late(times_us, np.asarray(rows.times_ms, dtype=np.int64))
+        instants = zip(rows.campaign_id, rows.event_id, times_us.tolist(), strict=True)
+        keys, offsets = list(compress(instants, late)), list(compress(rows.offsets, late))
+        self.late_copies.remember(rows.topic_id, rows.partition, keys, offsets)
+
+    def _are_late(self, event_time_us: I64, times_ms: I64) -> Flags:
+        """Those that may have counted before the window: no event counts long before its own time."""
+        return event_time_us < (times_ms - self.window_ms + self._max_future_ms) * 1_000
 
     def _possible_copies(self, events: Candidates, late: Flags, window: DedupWindow) -> Flags:
         """Those of the late events that name an instant at which their campaign may have counted something."""
@@ -149,7 +167,8 @@ class Deduplicator:
         originals: dict[EventKey, list[_Original]] = {}
         instants = zip(events.keys(late), events.event_time_us[late].tolist(), strict=True)
         for keys in _in_pieces([(*key, event_time_us) for key, event_time_us in instants]):
-            _collect(self._store.find_by_instant(keys, batch), originals)
+            for seen in self.late_copies.find(keys, batch):
+                _collect(seen, originals)
         for pairs in _in_pieces(events.keys(disputed)):
             _collect(self._store.find_by_id(pairs, batch), originals)
         for known in originals.values():

@@ -29,6 +29,7 @@ from campaignctl.ports.analytics import ConflictRows, EventRows, EventStore, Off
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import Headers, NewRecord, RecordBatch, Topic
 from campaignctl.ports.metadata import CampaignFacts, CampaignFactsStore
+from campaignctl.ports.places import PlaceMemory
 from campaignctl.ports.reports import ReportRows
 from campaignctl.services.deduplication import Candidates, Deduplicator, Flags, Verdicts
 from campaignctl.services.own_records import own_kinds, read_reports
@@ -145,6 +146,7 @@ class Ingestor:
     """Prepares batches; may be used by one thread at a time.
 
     ``partition_of`` places a key as Kafka's murmur2 partitioner does; ``window_days`` is the deduplication window.
+    ``places`` remembers where late events have landed: it makes their copies cheaper to find, and decides nothing.
     """
 
     def __init__(
@@ -156,13 +158,17 @@ class Ingestor:
         limits: EventLimits,
         window_days: int,
         clock: Clock,
+        places: PlaceMemory | None = None,
     ) -> None:
         self._store = store
         self._metadata = metadata
         self._partition_of = partition_of
         self._limits = limits
         self._clock = clock
-        self._deduplicator = Deduplicator(store, window_days=window_days, max_future_s=limits.max_future_s)
+        self._deduplicator = Deduplicator(
+            store, window_days=window_days, max_future_s=limits.max_future_s, places=places
+        )
+        self.place_counts = self._deduplicator.late_copies.counts
         self._local_days = LocalDays()
         self._claimed: dict[int, CampaignFacts] = {}
         self._erased_at_ms: dict[int, float] = {}
@@ -257,6 +263,7 @@ class Ingestor:
         """Add the batch's rows, which have landed, to the window, and let go of what no later record needs."""
         if len(batch.rows):
             window.add(batch.keys, batch.rows.fingerprint, np.asarray(batch.rows.times_ms, dtype=np.int64))
+            self._deduplicator.remember(batch.rows)
         if batch.last_time_ms is not None:
             window.forget_before(batch.last_time_ms)
 

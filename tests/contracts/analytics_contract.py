@@ -435,6 +435,20 @@ class AnalyticsContract:
         assert store.newest_offset(TOPIC, PARTITION) == 2**40
         assert store.newest_offset(TOPIC, PARTITION + 1) is None
 
+    def test_rows_of_a_range(self, harness: Harness) -> None:
+        store, rows = harness.open(), random_rows(12, 300)
+        store.append_events(event_rows(rows), "here")
+        store.append_events(event_rows(random_rows(13, 300), partition=PARTITION + 1), "elsewhere")
+        store.append_events(event_rows(random_rows(14, 300), topic_id=TOPIC + 1), "other topic")
+        seen = store.landed_events(OffsetRange(TOPIC, PARTITION, 40, 200))
+        found = zip(
+            *(seen.campaign_id, seen.event_id, seen.event_time_us, seen.times_ms, seen.fingerprint.tolist()),
+            strict=True,
+        )
+        names = ("campaign_id", "event_id", "event_time_us", "times_ms", "fingerprint")
+        assert sorted(found) == sorted(tuple(one[name] for name in names) for one in rows[40:200])
+        assert len(store.landed_events(OffsetRange(TOPIC, PARTITION, 300, 400))) == 0
+
     def test_events_are_found_outside_of_a_range(self, harness: Harness) -> None:
         store = harness.open()
         store.append_events(event_rows([row(n, event_time_us=FIRST_US + n) for n in range(6)]), "some")

@@ -11,11 +11,14 @@ from campaignctl.adapters.clock import SystemClock
 from campaignctl.exposition import Told
 from campaignctl.ports.accounts import AccountWatch
 from campaignctl.services.health import HealthReport, Status, Verdict
+from campaignctl.services.late_copies import PlaceCounts
 from campaignctl.services.platform_tally import PlatformTally
 from server.metrics import HttpMetrics
+from tests.fakes.places import FakePlaces
 from worker.disk_figures import DiskFigures
 from worker.jobs import JobMetrics
 from worker.metrics import WorkerMetrics
+from worker.place_figures import PlaceFigures
 from worker.platform_figures import PlatformFigures
 
 PROMETHEUS_OWN = {"up": {"job", "instance"}}
@@ -45,7 +48,8 @@ def told() -> dict[str, set[str]]:
 
 def written_by_hand() -> tuple[Collector, ...]:
     """The worker's figures that are read when they are asked for, with a sample of each."""
-    return _platform_figures(), DiskFigures(Path("/"), None, SystemClock())
+    places = PlaceFigures(PlaceCounts(), FakePlaces())
+    return _platform_figures(), DiskFigures(Path("/"), None, SystemClock()), places
 
 
 def _platform_figures() -> PlatformFigures:

@@ -149,6 +149,12 @@ class FakeEventStore(FakeReportSink):
         wanted = set(keys)
         return _seen([r for r in self._outside(excluding) if (r.campaign_id, r.event_id) in wanted])
 
+    def landed_events(self, offsets: OffsetRange, /) -> SeenEvents:
+        self._before("landed_events")
+        self.lookups["landed_events"] += 1
+        there = self._of(offsets.topic_id, offsets.partition)
+        return _seen([row for row in there if offsets.start <= row.offset < offsets.end])
+
     def landed_offsets(self, offsets: OffsetRange, /) -> Sequence[int]:
         self._before("landed_offsets")
         there = self._of(offsets.topic_id, offsets.partition)

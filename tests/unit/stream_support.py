@@ -10,6 +10,7 @@ from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.dedup_window import DedupWindow
 from campaignctl.domain.events import EventLimits
 from campaignctl.ports.event_log import Headers, RecordBatch, Topic
+from campaignctl.ports.places import PlaceMemory
 from campaignctl.services.ingestion import Ingestor, PreparedBatch, RecordRange, topic_number
 from tests.fakes.analytics import FakeEventStore
 from tests.fakes.clock import ManualClock
@@ -59,6 +60,7 @@ class Stream:
     window_days: int = 7
     store: FakeEventStore = field(default_factory=FakeEventStore)
     campaigns: FakeCampaigns = field(default_factory=FakeCampaigns)
+    places: PlaceMemory | None = None
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(NOW)
@@ -77,6 +79,7 @@ class Stream:
             limits=LIMITS,
             window_days=self.window_days,
             clock=self.clock,
+            places=self.places,
         )
 
     def prepare(self, *records: tuple[bytes, int], headers: Sequence[Headers] = ()) -> PreparedBatch:

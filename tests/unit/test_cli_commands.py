@@ -704,6 +704,14 @@ def test_config_show_says_where_a_value_came_from(cli: Cli, monkeypatch: pytest.
     assert cli("config", "validate", "config/config.yaml").code == 0
 
 
+def test_late_events_are_not_remembered_without_a_redis(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("late.yaml").write_text("events: {redis_dedup: true}\n")
+    lacking = cli("config", "validate", "late.yaml")
+    assert (lacking.code, lacking.stderr.count("warning[dedup_without_redis]")) == (0, 1)
+    monkeypatch.setenv("CA_REDIS_ADDR", "127.0.0.1:1")
+    assert "dedup_without_redis" not in cli("config", "validate", "late.yaml").stderr
+
+
 def test_a_configuration_for_servers_says_which_keys_it_lacks(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("servers.yaml").write_text("postgres: {host: 127.0.0.1}\n")
     lacking = cli("config", "validate", "servers.yaml")

@@ -298,6 +298,7 @@ def test_a_lying_server_is_a_miss(answer: bytes | None) -> None:
             cache.put("a", b"1", 0)
             assert cache.get("a") is None
             assert cache.get_with_ttl("a") is None
+            assert cache.get_all(["a", "b"]) in (None, [None, None])
             cache.close()
 
 
@@ -318,6 +319,7 @@ def test_a_server_that_says_anything_is_a_miss() -> None:
                 cache.put(f"{n}", b"1", 10)
                 assert cache.get(f"{n}") is None
                 assert cache.get_with_ttl(f"{n}") is None
+                assert cache.get_all([f"{n}", "b", "c"]) in (None, [None, None, None])
             cache.close()
 
 

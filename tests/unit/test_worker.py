@@ -14,6 +14,8 @@ from campaignctl.errors import Fenced, SchemaMismatch, Unavailable
 from campaignctl.ports.event_log import Assignment, Committed, NewRecord, Position, TopicSpec
 from campaignctl.services.ingestion import Ingestor
 from tests.contracts.event_log_harness import ShiftedClock
+from tests.fakes.clock import ManualClock
+from tests.fakes.places import FakePlaces, Lie, unreliable
 from tests.support.waiting import eventually
 from tests.unit.stream_support import event
 from tests.unit.worker_support import EVENTS, GROUP, LETTERS, Bench, both, once
@@ -94,6 +96,60 @@ def test_copies_in_a_topic_made_anew_do_not_count_again(bench: Bench, partitions
     bench.drain()
     assert bench.ids == sorted([f"e{n}" for n in range(50)] + ["new"])
     assert bench.store.rollup == bench.store.true_rollup()
+
+
+class TestPlaces:
+    """A memory of where late events have landed, and workers that share it."""
+
+    DAY_MS = 86_400_000
+
+    def backfilled(self, directory: Path, places: FakePlaces) -> Bench:
+        """A bench that has counted a backfill, eight days ago."""
+        clock = ManualClock()
+        bench = Bench(directory, clock=clock)
+        now_ms = int(clock.now().timestamp() * 1_000)
+        bench.produce(event("first", event_time=now_ms - 30 * self.DAY_MS))
+        bench.drain(places=places)
+        clock.advance(8 * 86_400)
+        bench.produce(*self.events(now_ms))
+        bench.drain(places=places)
+        clock.advance(8 * 86_400)
+        bench.store.lookups.clear()
+        bench.produce(*self.events(now_ms))
+        return bench
+
+    def events(self, now_ms: int) -> list[bytes]:
+        return [event(f"e{n}", event_time=now_ms - 60 * self.DAY_MS + n) for n in range(1_500)]
+
+    def test_a_second_backfill_is_read_by_its_places(self, tmp_path: Path) -> None:
+        bench = self.backfilled(tmp_path, places := FakePlaces())
+        bench.drain(places=places)
+        assert bench.store.lookups == {"landed_events": 1}
+        assert len(bench.ids) == 1_501
+        bench.close()
+
+    @pytest.mark.parametrize("lie", [lambda _: None, lambda _: 17, unreliable(random.Random(5))])
+    def test_one_that_is_lost_or_lies_since_counts_the_same(self, tmp_path: Path, lie: Lie) -> None:
+        bench = self.backfilled(tmp_path, places := FakePlaces())
+        places.lie = lie
+        bench.drain(places=places)
+        assert bench.store.lookups["find_by_instant"] > 0
+        assert len(bench.ids) == 1_501
+        bench.close()
+
+    def test_a_batch_that_was_not_acknowledged_counts_whole(self, tmp_path: Path) -> None:
+        places = FakePlaces()
+        bench = self.backfilled(tmp_path, places)
+        now_ms = int(bench.clock.now().timestamp() * 1_000)
+        bench.produce(*(event(f"new{n}", event_time=now_ms - 20 * self.DAY_MS) for n in range(1_500)))
+        assert bench.crash(
+            bench.worker(log=(log := bench.open_log()), failpoint=once("after_insert"), places=places), log
+        )
+        assert len(places.known) == 1_500
+        bench.drain(places=places)
+        assert len(bench.ids) == 3_001
+        assert bench.store.rollup == bench.store.true_rollup()
+        bench.close()
 
 
 class TestCrashes:

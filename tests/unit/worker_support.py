@@ -12,6 +12,7 @@ from campaignctl.adapters.event_log.partitioner import partition_for_key
 from campaignctl.domain.events import EventLimits
 from campaignctl.ports.clock import Clock
 from campaignctl.ports.event_log import EventLog, NewRecord, TopicSpec
+from campaignctl.ports.places import PlaceMemory
 from campaignctl.services.dead_letters import DeadLetters
 from campaignctl.services.ingestion import Ingestor
 from campaignctl.services.landing import Landing
@@ -68,6 +69,7 @@ class Bench:
         breaker: BreakerPolicy | None = None,
         drift_check: DriftCheck | None = None,
         quarantine: Quarantine | None = None,
+        places: PlaceMemory | None = None,
     ) -> Worker:
         log = log or self.log
         ingestor = Ingestor(
@@ -77,6 +79,7 @@ class Bench:
             limits=EventLimits(),
             window_days=7,
             clock=self.clock,
+            places=places,
         )
         landing = Landing(self.store, log, self.campaigns, dead_letter_topic=LETTERS, window_days=7, clock=self.clock)
         return Worker(

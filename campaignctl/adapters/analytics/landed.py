@@ -102,6 +102,9 @@ class LandedEvents:
         shard = self._clients.of_partition(excluding.partition)
         return _seen(_read(shard, "find_by_id", {"campaigns": campaigns, "ids": ids, **_range(excluding)}))
 
+    def landed_events(self, offsets: OffsetRange, /) -> SeenEvents:
+        return _seen(_read(self._clients.of_partition(offsets.partition), "landed_events", _range(offsets)))
+
     def landed_offsets(self, offsets: OffsetRange, /) -> Sequence[int]:
         shard = self._clients.of_partition(offsets.partition)
         found: list[int] = _read(shard, "landed_offsets", _range(offsets)).integers("koff").tolist()

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -138,6 +138,18 @@ class RedisCache:
         if value is None:
             return None
         return value, max(0, left_ms) / 1000 if isinstance(left_ms, int) else 0.0
+
+    def get_all(self, keys: Sequence[str], /) -> list[bytes | None] | None:
+        """As ``get`` for each of one key or more, in one visit; None when the server does not answer it."""
+        names = [self._name(key) for key in keys]
+        answers = self._call(lambda: self._together(("MGET", *names)))
+        if answers is None:
+            return None
+        frames = answers[0]
+        if not isinstance(frames, list) or len(frames) != len(names):
+            self.counts.unreadable += 1
+            return None
+        return [self._opened(name, frame) for name, frame in zip(names, frames, strict=True)]
 
     def put(self, key: str, value: bytes, ttl_s: float, /) -> None:
         self.put_all({key: (value, ttl_s)})

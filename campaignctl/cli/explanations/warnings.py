@@ -22,6 +22,11 @@ TOLD = {
         " made.",
         "set it where the program runs: openssl rand -base64 48 makes one for CA_JWT_KEY or CA_SECRETS_KEY",
     ),
+    "dedup_without_redis": (
+        "A configuration remembers late events in Redis, and names no Redis.",
+        "events.redis_dedup is true and redis.addr is empty.",
+        "set redis.addr, or leave events.redis_dedup false",
+    ),
     "schema_older": (
         "The restored stores have an older schema than this program.",
         "The backup was made before an upgrade.",

@@ -51,6 +51,17 @@ FROM
     WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16}
 );
 
+-- landed_events
+-- The rows of a range of offsets.
+SELECT
+    campaign_id,
+    event_id,
+    toUnixTimestamp64Micro(event_time) AS event_time_us,
+    toUnixTimestamp64Milli(ktime) AS time_ms,
+    fingerprint
+FROM events
+WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16} AND koff >= {start:UInt64} AND koff < {end:UInt64};
+
 -- landed_offsets
 SELECT DISTINCT koff FROM events
 WHERE ktopic = {topic:UInt32} AND kpart = {partition:UInt16} AND koff >= {start:UInt64} AND koff < {end:UInt64}
