@@ -361,8 +361,9 @@ def test_waiting_for_the_lock_ends(store: PostgreSQLMetadata, place: Place) -> N
     other = place.open(clock=SystemClock())
     with store.migration_lock(0), pytest.raises(Unavailable, match="migrating"), other.migration_lock(0.2):
         pass
-    with other.migration_lock(0):
-        pass
+    for holder in (other, store) * 20:  # free at once, whoever had it
+        with holder.migration_lock(0):
+            pass
     assert store.organizations() == []
 
 

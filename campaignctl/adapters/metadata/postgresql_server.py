@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -206,9 +206,12 @@ class PostgreSQLServer:
                         hint="wait for the other init-schema to end, then run it again",
                     )
                 self._clock.sleep(_LOCK_RETRY_S)
-            yield
+            try:
+                yield
+            finally:
+                self._release_migration_lock(connection)
         finally:
-            connection.close()  # which frees the lock
+            connection.close()
             self._pool.putconn(connection)
 
     def close(self) -> None:
@@ -222,6 +225,12 @@ class PostgreSQLServer:
         with translated(), self._noting_silence():
             row = connection.execute(postgresql_statements()["try_migration_lock"]).fetchone()
         return row is not None and bool(row["held"])
+
+    def _release_migration_lock(self, connection: DeadlineConnection) -> None:
+        """Free for the next one at once: a server frees the lock of a closed connection when it comes to it."""
+        connection.allow(answer_s=self._answer_s, total_s=self._answer_s)
+        with suppress(psycopg.Error):  # a connection that is broken holds nothing for long
+            connection.execute(postgresql_statements()["release_migration_lock"])
 
     def _check_once(self) -> None:
         if not self._checked:

@@ -13,6 +13,9 @@ SELECT to_regclass('schema_migrations') AS name WHERE to_regclass('schema_migrat
 -- Held by the connection until it ends.
 SELECT pg_try_advisory_lock(1667329392, 1) AS held;
 
+-- release_migration_lock
+SELECT pg_advisory_unlock(1667329392, 1);
+
 -- lock_migrating_transaction
 -- A second fence: the connection that holds the lock above may break while a migration runs.
 SELECT pg_advisory_xact_lock(1667329392, 2);
