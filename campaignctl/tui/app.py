@@ -34,7 +34,7 @@ from campaignctl.tui.widgets.frame import SCREENS
 
 _WHO_EVERY_S = 15.0
 """A changed right takes effect at the server at once; the screen offers what it learnt at most this long ago."""
-_A_SCREEN_EVERY_S = 0.5
+_A_SCREEN_EVERY_S = 0.3
 _HELP = "help"
 THEMES = ("textual-dark", "nord", "gruvbox", "textual-light", "solarized-light")
 
