@@ -12,7 +12,7 @@ AT_ONCE := -n $(JOBS) --dist worksteal
 TOGETHER := $(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 SERVICES := tests/services/services
 SERVER_TESTS := $(addprefix tests/unit/test_,postgresql_metadata.py postgresql_connections.py clickhouse_server.py redis_cache.py \
-	kafka_event_log.py)
+	redis_places.py kafka_event_log.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test static lint types imports deploy-check deploy-render unit contracts e2e mutants services dev integration on-own-servers faults-on-own-servers on-servers faults-on-servers images chaos chaos-on-servers bench completions reference docs clean
