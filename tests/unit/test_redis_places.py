@@ -21,6 +21,13 @@ OFFSETS = [2**40 + n for n in range(len(EVENTS))]
 NOTHING = [None] * len(EVENTS)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand keys a visit, on a machine that is busy with other tests."""
+    monkeypatch.setattr("campaignctl.adapters.cache.redis.ANSWER_S", 30.0)
+    monkeypatch.setattr("campaignctl.adapters.cache.redis.CONNECT_S", 30.0)
+
+
 @pytest.fixture
 def prefix() -> str:
     return f"test:{uuid.uuid4().hex}:"
