@@ -342,7 +342,7 @@ def test_heartbeats_keep_a_busy_member(path: Path) -> None:
         log.ensure_topic(SPEC)
         busy = log.consumer("events", "g")
         assert busy.poll(1, 1).gained
-        time.sleep(3)
+        time.sleep(3)  # longer than a session
         other = log.consumer("events", "g")
         assert not other.poll(1, 0.1).gained
         busy.commit(0, 0, "still mine")

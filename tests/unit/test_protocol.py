@@ -141,7 +141,7 @@ def test_a_reader_that_stops_is_left(parser: type[asyncio.Protocol], monkeypatch
     monkeypatch.setattr(connection_guard, "WRITE_DEADLINE_S", 0.3)
     with running(parser) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(b"GET /50000000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(2.0)
+        time.sleep(2.0)  # nothing is read for longer than the deadline
         received = 0
         with pytest.raises(ConnectionError):
             while chunk := connection.recv(1 << 20):
